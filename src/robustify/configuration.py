@@ -1,0 +1,155 @@
+"""The shape of an experiment's parameters, checked before the first node runs.
+
+Names of nets, uncertainty sets and optimisers are checked where those are made; here stand
+the keys, their types and their ranges.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from robustify.errors import InputError
+
+BASELINE = "baseline"
+POINT = "point"
+
+
+class ConfigurationError(InputError):
+    """The parameters aren't those of an experiment; names the key and what would be right."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Named(BaseModel):
+    """A part chosen by name; its other keys are options of that part."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+
+class Data(_Strict):
+    """Which data, where from, how much of it."""
+
+    name: str
+    raw_directory: str = "data/01_raw"
+    directory: str | None = None
+    training_images: int | None = Field(default=None, ge=100)
+    test_images: int | None = Field(default=None, ge=100)
+
+
+class Training(_Strict):
+    """See :class:`robustify.training.Recipe`."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    optimiser: _Named
+    schedule: _Named
+    translation: int = Field(default=0, ge=0)
+    flips: bool = False
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+
+
+class ObjectiveOptions(_Strict):
+    """See :class:`robustify.objectives.WorstCase`."""
+
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    inner_mode: Literal["train", "eval"] = "train"
+
+
+class Net(_Strict):
+    """What sets a net apart from the others: its seed and its uncertainty set."""
+
+    seed_offset: int = Field(default=1, ge=0)
+    uncertainty_set: _Named
+    maximiser: _Named = _Named(name="steepest_ascent")
+
+
+class AdversarialSet(_Strict):
+    """Uncertainty sets, by name, that the stored adversarial examples come from."""
+
+    sets: dict[str, dict[str, Any]] = Field(min_length=1)
+
+
+class Evaluation(_Strict):
+    """What is measured of every net."""
+
+    epsilons: list[float] = Field(min_length=1)
+
+    @field_validator("epsilons")
+    @classmethod
+    def _in_range(cls, epsilons: list[float]) -> list[float]:
+        for epsilon in epsilons:
+            if not (math.isfinite(epsilon) and 0 <= epsilon <= 1):
+                raise ValueError(f"epsilon {epsilon} must be in [0, 1]")
+        if len(set(epsilons)) != len(epsilons):
+            raise ValueError("epsilons repeat")
+        return epsilons
+
+
+class Experiment(_Strict):
+    """All parameters of one experiment."""
+
+    title: str
+    seed: int = Field(ge=0, lt=2**31)
+    device: str = "auto"
+    data: Data
+    net: _Named
+    training: Training
+    objective: ObjectiveOptions = ObjectiveOptions()
+    nets: dict[str, Net]
+    adversarial_set: AdversarialSet
+    evaluation: Evaluation
+    classes: list[str]
+    paper: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_a_plain_baseline(self) -> Experiment:
+        baseline = self.nets.get(BASELINE)
+        if baseline is None or baseline.uncertainty_set.name != POINT:
+            raise ValueError(
+                "nets.baseline must be there with uncertainty_set {name: point}: it is attacked"
+            )
+        return self
+
+
+def experiments_of(parameters: Mapping[str, Any]) -> dict[str, Experiment]:
+    """Return the experiments that the parameter ``experiments`` lists.
+
+    Args:
+        parameters: all parameters, as Kedro merged them.
+
+    Raises:
+        ConfigurationError: listing every key that is wrong, all at once.
+    """
+    names = parameters.get("experiments")
+    if not isinstance(names, list) or not names:
+        raise ConfigurationError("parameter 'experiments' must list at least one experiment")
+    found: dict[str, Experiment] = {}
+    problems: list[str] = []
+    for name in names:
+        try:
+            found[name] = Experiment(**parameters[name])
+        except KeyError:
+            problems.append(f"{name}: listed in 'experiments' but has no parameters")
+        except (ValidationError, TypeError) as error:
+            problems += _problems(name, error)
+    if problems:
+        raise ConfigurationError("; ".join(problems))
+    return found
+
+
+def _problems(name: str, error: ValidationError | TypeError) -> list[str]:
+    if isinstance(error, TypeError):
+        return [f"{name}: must be a mapping of parameters"]
+    return [
+        f"{'.'.join([name, *map(str, problem['loc'])])}: {problem['msg']}"
+        + ("" if problem["type"] == "missing" else f" (got {problem['input']!r:.80})")
+        for problem in error.errors()
+    ]

@@ -1,0 +1,1 @@
+"""Catalog data sets of our own."""

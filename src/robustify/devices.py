@@ -1,0 +1,83 @@
+"""Where the arithmetic runs: device, precision and memory, chosen from what the machine has."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from contextlib import AbstractContextManager
+from typing import Literal
+
+import torch
+
+from robustify.errors import InputError
+
+Precision = Literal["auto", "bfloat16", "float32"]
+PRECISIONS: tuple[Precision, ...] = ("auto", "bfloat16", "float32")
+
+# constants of glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the named device, or with ``auto`` the GPU if there is one.
+
+    Raises:
+        ValueError: if the name isn't a device of this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"device is {name!r}; known: auto, cpu, cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device is {name!r}, but PyTorch sees no GPU; use auto or cpu")
+    return device
+
+
+def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
+    """Return the number format of training: with ``auto``, bfloat16 where the hardware computes in it.
+
+    A CPU without bfloat16 instructions emulates them, ten times slower than float32.
+
+    Raises:
+        ValueError: if the name is unknown.
+    """
+    if name not in PRECISIONS:
+        raise InputError(f"precision is {name!r}; known: {', '.join(PRECISIONS)}")
+    if name != "auto":
+        return torch.bfloat16 if name == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported()
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if native else torch.float32
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
+    """Return the context in which convolutions and products run in ``dtype``."""
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
+def describe(device: torch.device) -> str:
+    """Return the device in words, for tables and tags."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()})"
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to reuse freed activations instead of returning them to the system after every layer.
+
+    Page faults on memory handed back and asked for again cost a third of a training step's time. Does
+    nothing where the C library isn't glibc.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(_M_MMAP_MAX, 0)
+    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(_M_TOP_PAD, 64 * 2**20)

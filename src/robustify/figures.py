@@ -1,0 +1,186 @@
+"""Figures: one function each, data in, figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+Array = npt.NDArray[Any]
+
+NET_COLOURS = {
+    "baseline": "#222222",
+    "control": "#8c8c8c",
+    "l1": "#d95f02",
+    "l2": "#1b75bc",
+    "linf": "#159a6c",
+}
+NET_LABELS = {
+    "baseline": "baseline",
+    "control": "control (baseline, other seed)",
+    "l1": "robust $\\ell_1$",
+    "l2": "robust $\\ell_2$",
+    "linf": "robust $\\ell_\\infty$",
+}
+_MORE_COLOURS = ("#7b3fa0", "#c2185b", "#a67c00", "#00838f")
+_STYLE = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "axes.axisbelow": True,
+    "savefig.dpi": 150,
+    "figure.dpi": 150,
+}
+
+
+def accuracy_versus_epsilon(sweep: pd.DataFrame, title: str) -> Figure:
+    """Draw accuracy under FGSM against each net's own weights (the paper's Figs. 3 and 6).
+
+    Args:
+        sweep: one row a net and epsilon: ``net``, ``epsilon`` (pixel units), ``accuracy`` (share).
+        title: over the figure.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _canvas(6.4, 4.2)
+        for net, rows in sweep.groupby("net", sort=False):
+            rows = rows.sort_values("epsilon")
+            axes.plot(rows["epsilon"], 100 * rows["accuracy"], marker="o", ms=4, **_line(str(net)))
+        axes.set(
+            xlabel="ε: change of every pixel, on the [0, 1] scale",
+            ylabel="accuracy on the attacked test set (%)",
+            title=title,
+            ylim=(0, 101),
+        )
+        axes.set_xlim(left=0)
+        axes.legend(frameon=False)
+    return figure
+
+
+def accuracy_versus_epoch(curves: pd.DataFrame, title: str) -> Figure:
+    """Draw test accuracy after each epoch (the paper's Fig. 5).
+
+    Args:
+        curves: one row a net and epoch: ``net``, ``epoch``, ``test_accuracy`` (share).
+        title: over the figure.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _canvas(6.4, 4.2)
+        for net, rows in curves.groupby("net", sort=False):
+            axes.plot(
+                rows["epoch"], 100 * rows["test_accuracy"], marker="o", ms=4, **_line(str(net))
+            )
+        # the first epochs would squeeze everything else into a line
+        lowest = 100 * float(curves.groupby("net")["test_accuracy"].median().min())
+        top = 100 * float(curves["test_accuracy"].max())
+        margin = max(2 * (top - lowest), 0.5)
+        axes.set(
+            xlabel="epoch",
+            ylabel="test accuracy (%)",
+            title=title,
+            ylim=(max(top - margin, 0), min(top + 0.1 * margin, 100)),
+        )
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def adversarial_grid(
+    clean: Array,
+    adversarial: Array,
+    before: Sequence[str],
+    after: Sequence[str],
+    norms: Sequence[str],
+    title: str,
+) -> Figure:
+    """Draw clean images over their adversarial examples over the difference, magnified (Figs. 2 and 4).
+
+    Args:
+        clean: in [0, 1], shape (N, C, H, W).
+        adversarial: in [0, 1], shape (N, C, H, W).
+        before: the net's class of each clean image.
+        after: the net's class of each adversarial example.
+        norms: uncertainty set of each example.
+        title: over the figure.
+    """
+    difference = adversarial - clean
+    peak = np.abs(difference).max(axis=(1, 2, 3), keepdims=True).clip(min=1e-12)
+    with matplotlib.rc_context({**_STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(1.15 * len(clean), 4.9), layout="constrained")
+        rows = figure.subplots(3, len(clean), squeeze=False)
+        for i, (top, middle, bottom) in enumerate(rows.T):
+            _show(top, clean[i], before[i])
+            _show(middle, adversarial[i], after[i], colour="#c0392b")
+            _show(bottom, 0.5 + 0.5 * difference[i] / peak[i], f"{_set_label(norms[i])}")
+            bottom.set_xlabel(f"×{1 / peak[i].item():.3g}", fontsize=8, color="#666666")
+        for axes, label in zip(
+            rows[:, 0], ("test image", "adversarial", "difference,\nmagnified"), strict=True
+        ):
+            axes.set_ylabel(label)
+        figure.suptitle(title)
+    return figure
+
+
+def single_pixel_flips(
+    clean: Array, adversarial: Array, before: Sequence[str], after: Sequence[str], title: str
+) -> Figure:
+    """Draw pairs in which one circled pixel flips the label (the paper's Fig. 1).
+
+    Args:
+        clean: in [0, 1], shape (N, C, H, W).
+        adversarial: the same images with one pixel changed, shape (N, C, H, W).
+        before: the net's class of each clean image.
+        after: the net's class of each adversarial example.
+        title: over the figure.
+    """
+    with matplotlib.rc_context({**_STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(1.3 * max(len(clean), 3), 3.4), layout="constrained")
+        if len(clean) == 0:
+            figure.text(0.5, 0.4, "no single-pixel flip in this set", ha="center")
+        else:
+            for i, (top, bottom) in enumerate(figure.subplots(2, len(clean), squeeze=False).T):
+                _show(top, clean[i], before[i])
+                _show(bottom, adversarial[i], after[i], colour="#c0392b")
+                change = np.abs(adversarial[i] - clean[i]).max(axis=0)
+                row, column = np.unravel_index(int(change.argmax()), change.shape)
+                bottom.add_patch(
+                    Circle((float(column), float(row)), 2.2, fill=False, color="#ff3b30", lw=1.6)
+                )
+        figure.suptitle(title)
+    return figure
+
+
+def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _line(net: str) -> Mapping[str, Any]:
+    colour = NET_COLOURS.get(net, _MORE_COLOURS[sum(map(ord, net)) % len(_MORE_COLOURS)])
+    return {
+        "color": colour,
+        "label": NET_LABELS.get(net, net),
+        "lw": 1.8,
+        "ls": "--" if net == "control" else "-",
+    }
+
+
+def _set_label(name: str) -> str:
+    return {"l1": "$\\ell_1$", "l2": "$\\ell_2$", "linf": "$\\ell_\\infty$"}.get(name, name)
+
+
+def _show(axes: Axes, image: Array, caption: str, *, colour: str = "#222222") -> None:
+    picture = image.transpose(1, 2, 0).clip(0, 1)
+    axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_title(caption, fontsize=9, color=colour)
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_visible(False)

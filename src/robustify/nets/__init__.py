@@ -1,0 +1,54 @@
+"""Nets, by name. Each maps images in [0, 1], shape (N, C, H, W), to logits, shape (N, 10).
+
+A net is one file here and one line in ``NETS``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from robustify.errors import InputError
+from robustify.nets.airbench import AirbenchNet
+from robustify.nets.mnist_convnet import MnistConvnet
+from robustify.nets.vgg import VGG
+
+NETS: dict[str, type[nn.Module]] = {
+    "mnist_convnet": MnistConvnet,
+    "airbench": AirbenchNet,
+    "vgg": VGG,
+}
+
+
+def make_net(name: str, **options: Any) -> nn.Module:
+    """Return the net of that name with its default initialisation.
+
+    Raises:
+        ValueError: for an unknown name or an option the net doesn't have.
+    """
+    if name not in NETS:
+        raise InputError(f"net {name!r} is unknown; known: {', '.join(NETS)}")
+    try:
+        return NETS[name](**options)
+    except TypeError as error:
+        raise InputError(f"net {name!r} with options {options}: {error}") from error
+
+
+def initialise(net: nn.Module, images: Tensor, generator: torch.Generator) -> None:
+    """Draw the net's first weights from ``generator``, and from the training images where it asks for them.
+
+    Args:
+        net: a net made by :func:`make_net`.
+        images: training images, uint8, shape (N, C, H, W).
+        generator: a CPU generator; the only source of randomness.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.BatchNorm1d):
+                module.reset_parameters()
+        prepare = getattr(net, "prepare", None)
+        if prepare is not None:
+            prepare(images)

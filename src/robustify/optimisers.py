@@ -1,0 +1,174 @@
+"""Optimisers and learning-rate schedules, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from robustify.errors import InputError
+
+ScheduleName = Literal["triangle", "constant", "halving"]
+
+
+class Muon(Optimizer):
+    """Momentum with orthogonalised updates for convolution filters (Jordan et al., 2024).
+
+    Each filter bank is kept at a fixed norm, and each update is replaced by the nearest
+    semi-orthogonal matrix. torch.optim.Muon takes matrices only, hence this one.
+
+    Args:
+        parameters: filters of shape (out, in, height, width).
+        lr: step length relative to the filters' fixed norm.
+        momentum: share of the last direction kept.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], *, lr: float, momentum: float = 0.6) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Take one descent step on every filter that has a gradient."""
+        for group in self.param_groups:
+            for filters in group["params"]:
+                if filters.grad is not None:
+                    self._descend(filters, group["lr"], group["momentum"])
+
+    def _descend(self, filters: Tensor, lr: float, momentum: float) -> None:
+        gradient = filters.grad
+        velocity = self.state[filters].setdefault("velocity", torch.zeros_like(filters))
+        velocity.mul_(momentum).add_(gradient)
+        direction = velocity.mul(momentum).add_(gradient)
+        filters.mul_(len(filters) ** 0.5 / filters.norm())
+        update = orthogonalise(direction.flatten(1)).view(filters.shape)
+        filters.add_(update, alpha=-lr)
+
+
+def orthogonalise(matrix: Tensor, iterations: int = 3) -> Tensor:
+    """Return approximately U·Vᵀ of the singular value decomposition, by Newton-Schulz iterations.
+
+    The quintic's coefficients (Jordan et al., 2024) drive singular values to about 1, not exactly.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix / (matrix.norm() + 1e-7)
+    transposed = x.shape[0] > x.shape[1]
+    if transposed:
+        x = x.T
+    for _ in range(iterations):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if transposed else x
+
+
+class Descent:
+    """The optimisers of one net, stepped together under one schedule."""
+
+    def __init__(self, optimisers: list[Optimizer], schedule: Callable[[int], float]) -> None:
+        self.optimisers = optimisers
+        self._schedulers = [LambdaLR(optimiser, schedule) for optimiser in optimisers]
+
+    def step(self) -> None:
+        """Descend along the gradients, clear them, and move the schedule on."""
+        for optimiser, scheduler in zip(self.optimisers, self._schedulers, strict=True):
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            scheduler.step()
+
+
+def make_descent(
+    net: nn.Module,
+    *,
+    name: str,
+    steps: int,
+    steps_per_epoch: int,
+    schedule: dict[str, Any] | None = None,
+    **options: float,
+) -> Descent:
+    """Return the net's optimisers.
+
+    Args:
+        net: whose trainable weights are to be descended on.
+        name: ``sgd`` (Nesterov) or ``muon`` (Muon for filters, SGD for the rest).
+        steps: length of the training, in descent steps.
+        steps_per_epoch: descent steps in an epoch.
+        schedule: ``name`` of the schedule and its options.
+        options: learning rate, momentum and weight decay of the optimiser.
+
+    Raises:
+        ValueError: for an unknown name or option.
+    """
+    if name not in OPTIMISERS:
+        raise InputError(f"optimiser {name!r} is unknown; known: {', '.join(OPTIMISERS)}")
+    try:
+        optimisers = OPTIMISERS[name](net, **options)
+        factor = make_schedule(
+            steps=steps, steps_per_epoch=steps_per_epoch, **(schedule or {"name": "triangle"})
+        )
+    except TypeError as error:
+        raise InputError(f"optimiser {name!r} with options {options}: {error}") from error
+    return Descent(optimisers, factor)
+
+
+def make_schedule(
+    *, name: str, steps: int, steps_per_epoch: int, warmup: float = 0.0, epochs_per_halving: int = 25
+) -> Callable[[int], float]:
+    """Return the learning rate's factor at each step.
+
+    ``triangle`` rises linearly over the share ``warmup`` of the training and falls linearly to
+    zero, ``halving`` halves every ``epochs_per_halving`` epochs, ``constant`` stays at one.
+    """
+    if name == "constant":
+        return lambda step: 1.0
+    if name == "halving":
+        return lambda step: 0.5 ** (step // (steps_per_epoch * epochs_per_halving))
+    if name == "triangle":
+        peak = warmup * steps
+        return lambda step: min((step + 1) / (peak + 1), (steps - step) / max(steps - peak, 1))
+    raise InputError(f"schedule {name!r} is unknown; known: triangle, halving, constant")
+
+
+def _sgd(
+    net: nn.Module, *, learning_rate: float, momentum: float = 0.9, weight_decay: float = 0.0
+) -> list[Optimizer]:
+    return [_nesterov(_trainable(net), learning_rate, momentum, weight_decay)]
+
+
+def _muon(
+    net: nn.Module,
+    *,
+    learning_rate: float,
+    filter_learning_rate: float,
+    momentum: float = 0.85,
+    filter_momentum: float = 0.6,
+    weight_decay: float = 0.0,
+) -> list[Optimizer]:
+    filters = [weight for weight in _trainable(net) if weight.ndim == 4]
+    rest = [weight for weight in _trainable(net) if weight.ndim != 4]
+    return [
+        Muon(filters, lr=filter_learning_rate, momentum=filter_momentum),
+        _nesterov(rest, learning_rate, momentum, weight_decay),
+    ]
+
+
+def _nesterov(
+    parameters: list[nn.Parameter], lr: float, momentum: float, weight_decay: float
+) -> Optimizer:
+    return SGD(
+        parameters,
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        nesterov=momentum > 0,
+        foreach=True,
+    )
+
+
+def _trainable(net: nn.Module) -> list[nn.Parameter]:
+    return [weight for weight in net.parameters() if weight.requires_grad]
+
+
+OPTIMISERS: dict[str, Callable[..., list[Optimizer]]] = {"sgd": _sgd, "muon": _muon}

@@ -1,0 +1,61 @@
+"""The project's pipelines, one an experiment, made from the parameters alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kedro.config import OmegaConfigLoader
+from kedro.pipeline import Pipeline
+
+from robustify.configuration import Experiment, experiments_of
+from robustify.pipelines.adversarial_set.pipeline import create_pipeline as attack
+from robustify.pipelines.evaluation.pipeline import create_pipeline as evaluate
+from robustify.pipelines.ingestion.pipeline import create_pipeline as ingest
+from robustify.pipelines.reporting.pipeline import create_pipeline as report
+from robustify.pipelines.training.pipeline import create_pipeline as train
+
+_experiments: dict[str, Experiment] = {}
+
+
+def use_experiments(experiments: Mapping[str, Experiment]) -> None:
+    """Build the pipelines of these experiments, those of the run's own parameters and environment."""
+    _experiments.clear()
+    _experiments.update(experiments)
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Return ``{experiment}_robust`` for every experiment, and ``__default__`` with all of them."""
+    pipelines = {
+        f"{name}_robust": experiment_pipeline(name, experiment)
+        for name, experiment in (_experiments or _experiments_on_disk()).items()
+    }
+    return {**pipelines, "__default__": sum(pipelines.values(), Pipeline([]))}
+
+
+def experiment_pipeline(name: str, experiment: Experiment) -> Pipeline:
+    """Return one experiment from raw data to report.
+
+    Args:
+        name: of the experiment, the namespace of its nodes and data sets.
+        experiment: its parameters.
+    """
+    nets = tuple(experiment.nets)
+    return sum(
+        (
+            ingest(name),
+            *(train(name, net, options) for net, options in experiment.nets.items()),
+            attack(name),
+            *(evaluate(name, net) for net in nets),
+            report(name, nets),
+        ),
+        Pipeline([]),
+    )
+
+
+def _experiments_on_disk() -> dict[str, Experiment]:
+    from robustify.settings import CONFIG_LOADER_ARGS
+
+    conf = Path(__file__).parents[2] / "conf"
+    loader = OmegaConfigLoader(str(conf), **CONFIG_LOADER_ARGS)
+    return experiments_of(loader["parameters"])

@@ -1,0 +1,1 @@
+"""The pipelines: each wires nodes that read parameters and call the modules above."""

@@ -1,0 +1,1 @@
+"""The stored adversarial set: successful single-step examples against the baseline."""

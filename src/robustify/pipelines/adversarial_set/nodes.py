@@ -1,0 +1,68 @@
+"""Nodes of the adversarial-set pipeline."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from robustify.storage import Tensors, TrainedNet
+
+
+def make_adversarial_set(
+    model: TrainedNet, test_data: Tensors, adversarial_set: dict[str, Any], device: str
+) -> tuple[Tensors, dict[str, float]]:
+    """Return the adversarial set against the baseline and the seconds it took.
+
+    Args:
+        model: the baseline.
+        test_data: ``images`` and ``labels``.
+        adversarial_set: see :class:`robustify.configuration.AdversarialSet`.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        ValueError: if no example succeeds, or the baseline has one of them right after all.
+    """
+    from robustify.devices import choose_device, keep_freed_memory
+    from robustify.errors import InputError
+    from robustify.measurement import accuracy, attack, survives_rounding
+    from robustify.storage import Tensors
+    from robustify.uncertainty import make_uncertainty_set
+
+    keep_freed_memory()
+    started = time.perf_counter()
+    net = model.net.to(choose_device(device))
+    sets = {
+        name: make_uncertainty_set(name, **options)
+        for name, options in adversarial_set["sets"].items()
+    }
+    examples = attack(net, test_data.tensors["images"], test_data.tensors["labels"], sets)
+    if len(examples) == 0:
+        raise InputError(
+            "the adversarial set is empty: no example fools the baseline; "
+            f"raise the radii in adversarial_set.sets ({adversarial_set['sets']})"
+        )
+    if accuracy(net, examples.images, examples.labels) != 0:
+        raise InputError("the baseline has examples of its own adversarial set right")
+    survivors = survives_rounding(net, examples)
+    provenance = {
+        "sets": adversarial_set["sets"],
+        "norms": list(examples.norms),
+        "by_norm": examples.by_norm(),
+        "size": len(examples),
+        "survive_rounding_to_uint8": int(survivors.sum()),
+        "attacked_net_sha256": model.provenance["tensors_sha256"],
+        "attacked_data": test_data.provenance,
+        "attacked_data_sha256": test_data.provenance["tensors_sha256"],
+    }
+    tensors = {
+        "images": examples.images,
+        "labels": examples.labels,
+        "source": examples.source,
+        "prediction_before": examples.labels.clone(),
+        "prediction_after": examples.prediction,
+        "norm": examples.norm,
+        "realised_norm": examples.realised_norm,
+        "survives_rounding": survivors,
+    }
+    return Tensors(tensors, provenance), {"seconds": round(time.perf_counter() - started, 2)}

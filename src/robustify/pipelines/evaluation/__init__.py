@@ -1,0 +1,1 @@
+"""What one net's training bought."""

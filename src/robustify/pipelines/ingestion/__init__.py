@@ -1,0 +1,1 @@
+"""Raw data to verified training and test sets."""

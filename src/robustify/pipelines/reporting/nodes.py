@@ -1,0 +1,118 @@
+"""Nodes of the reporting pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from robustify.storage import Tensors
+
+
+def gather_results(
+    adversarial_set: Tensors,
+    attack_time: dict[str, float],
+    paper: dict[str, Any],
+    seed: int,
+    device: str,
+    *measured: Any,
+    experiment: str,
+    nets: tuple[str, ...],
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return ``results.json`` and the tables: summary, epsilon sweep, learning curves.
+
+    Args:
+        adversarial_set: the stored set.
+        attack_time: seconds it took.
+        paper: the paper's own numbers.
+        seed: of the experiment.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        measured: every net's evaluation, then every net's learning curve.
+        experiment: its name.
+        nets: names of the nets, in order.
+    """
+    from robustify import results
+    from robustify.devices import choose_device, describe
+
+    curves = dict(zip(nets, measured[len(nets) :], strict=True))
+    about = adversarial_set.provenance
+    gathered = results.gather(
+        experiment=experiment,
+        seed=seed,
+        device=describe(choose_device(device)),
+        evaluations=dict(zip(nets, measured[: len(nets)], strict=True)),
+        curves=curves,
+        adversarial_set={
+            key: about[key] for key in ("size", "by_norm", "sets", "survive_rounding_to_uint8")
+        },
+        seconds_of_attack=attack_time["seconds"],
+    )
+    return (
+        gathered,
+        results.summary_table(gathered, paper),
+        results.epsilon_sweep_table(gathered),
+        results.learning_curves_table(curves),
+    )
+
+
+def draw_figures(
+    epsilon_sweep: pd.DataFrame,
+    learning_curves: pd.DataFrame,
+    adversarial_set: Tensors,
+    test_data: Tensors,
+    title: str,
+    classes: list[str],
+) -> dict[str, Figure]:
+    """Return the experiment's figures by file name.
+
+    Args:
+        epsilon_sweep: see :func:`robustify.results.epsilon_sweep_table`.
+        learning_curves: see :func:`robustify.results.learning_curves_table`.
+        adversarial_set: the stored set.
+        test_data: ``images`` and ``labels``.
+        title: of the experiment.
+        classes: names of the classes.
+    """
+    from robustify import figures
+    from robustify.gallery import sample_pairs, single_pixel_pairs
+
+    drawn = {
+        "accuracy_versus_epsilon.png": figures.accuracy_versus_epsilon(
+            epsilon_sweep, f"{title}: FGSM against each net's own weights"
+        ),
+        "accuracy_versus_epoch.png": figures.accuracy_versus_epoch(
+            learning_curves, f"{title}: test accuracy after each epoch"
+        ),
+        "adversarial_set.png": figures.adversarial_grid(
+            **sample_pairs(adversarial_set, test_data, classes),
+            title=f"{title}: a sample of the adversarial set",
+        ),
+    }
+    if "l1" in adversarial_set.provenance["norms"]:
+        drawn["single_pixel_flips.png"] = figures.single_pixel_flips(
+            **single_pixel_pairs(adversarial_set, test_data, classes),
+            title=f"{title}: one pixel flips the label",
+        )
+    return drawn
+
+
+def write_report(
+    results: dict[str, Any],
+    table: pd.DataFrame,
+    figures: dict[str, Figure],
+    settings: dict[str, Any],
+) -> tuple[str, dict[str, Figure]]:
+    """Return the report, one self-contained HTML page, and the figures as they were drawn.
+
+    Args:
+        results: content of ``results.json``.
+        table: see :func:`robustify.results.summary_table`.
+        figures: by file name.
+        settings: the experiment's parameters.
+    """
+    from robustify.report import render_html
+
+    return render_html(results, table, figures, settings), figures

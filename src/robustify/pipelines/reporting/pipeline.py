@@ -1,0 +1,70 @@
+"""Wiring of the reporting pipeline."""
+
+from __future__ import annotations
+
+from functools import partial, update_wrapper
+
+from kedro.pipeline import Node, Pipeline
+
+from robustify.pipelines.reporting.nodes import (
+    draw_figures,
+    gather_results,
+    write_report,
+)
+
+
+def create_pipeline(experiment: str, nets: tuple[str, ...]) -> Pipeline:
+    """Return the report of one experiment over its nets."""
+    measured = {
+        f"{net}_{dataset}": f"{experiment}.{net}.{dataset}"
+        for dataset in ("evaluation", "learning_curve")
+        for net in nets
+    }
+    return Pipeline(
+        [
+            Node(
+                update_wrapper(
+                    partial(gather_results, experiment=experiment, nets=nets), gather_results
+                ),
+                [
+                    "adversarial_set",
+                    "attack_time",
+                    "params:paper",
+                    "params:seed",
+                    "params:device",
+                    *measured,
+                ],
+                ["results", "table", "epsilon_sweep", "learning_curves"],
+                name="gather",
+            ),
+            Node(
+                draw_figures,
+                [
+                    "epsilon_sweep",
+                    "learning_curves",
+                    "adversarial_set",
+                    "test_data",
+                    "params:title",
+                    "params:classes",
+                ],
+                "drawn",
+                name="draw",
+            ),
+            Node(
+                write_report,
+                ["results", "table", "drawn", "params:settings"],
+                ["report", "figures"],
+                name="report",
+            ),
+        ],
+        namespace=experiment,
+        inputs=measured,
+        parameters={
+            **{f"params:{key}": f"params:{experiment}.{key}" for key in _PARAMETERS},
+            "params:settings": f"params:{experiment}",
+        },
+        tags=[experiment, "reporting"],
+    )
+
+
+_PARAMETERS = ("paper", "seed", "device", "title", "classes")

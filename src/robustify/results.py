@@ -1,0 +1,93 @@
+"""Results gathered from every net's measurements: one JSON object and the tables read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+
+def gather(
+    *,
+    experiment: str,
+    seed: int,
+    device: str,
+    evaluations: Mapping[str, Mapping[str, Any]],
+    curves: Mapping[str, pd.DataFrame],
+    adversarial_set: Mapping[str, Any],
+    seconds_of_attack: float,
+) -> dict[str, Any]:
+    """Return the content of ``results.json``; accuracies are shares, times are seconds.
+
+    Args:
+        experiment: name of the experiment.
+        seed: of the experiment.
+        device: in words.
+        evaluations: what was measured of each net, by net.
+        curves: learning curve of each net, by net.
+        adversarial_set: ``size``, ``by_norm`` and provenance of the set.
+        seconds_of_attack: time to make the set.
+    """
+    nets = {}
+    seconds = seconds_of_attack
+    for net, evaluation in evaluations.items():
+        curve = curves[net]
+        seconds += float(curve["seconds"].sum()) + evaluation["seconds"]
+        nets[net] = {**evaluation, "seconds_per_epoch": round(float(curve["seconds"].mean()), 2)}
+    return {
+        "experiment": experiment,
+        "device": device,
+        "seed": seed,
+        "seconds": round(seconds, 1),
+        "adversarial_set": dict(adversarial_set),
+        "nets": nets,
+    }
+
+
+def summary_table(results: Mapping[str, Any], paper: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a row a net: accuracies in per cent beside the paper's own (its Tables 1 and 2).
+
+    Args:
+        results: content of ``results.json``.
+        paper: ``nets``, the paper's accuracies as shares, by net.
+    """
+    rows = []
+    for net, measured in results["nets"].items():
+        reported = paper.get("nets", {}).get(net, {})
+        rows.append(
+            {
+                "net": net,
+                "test_accuracy": _percent(measured["test_accuracy"]),
+                "paper_test_accuracy": _percent(reported.get("test_accuracy")),
+                "adversarial_set_accuracy": _percent(measured["adversarial_set_accuracy"]),
+                "paper_adversarial_set_accuracy": _percent(
+                    reported.get("adversarial_set_accuracy")
+                ),
+                "radius": measured["radius"],
+                "seconds_per_epoch": measured["seconds_per_epoch"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def epsilon_sweep_table(results: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a row a net and epsilon: ``net``, ``epsilon``, ``accuracy`` (share)."""
+    return pd.DataFrame(
+        [
+            {"net": net, "epsilon": float(epsilon), "accuracy": accuracy}
+            for net, measured in results["nets"].items()
+            for epsilon, accuracy in measured["epsilon_sweep"].items()
+        ]
+    )
+
+
+def learning_curves_table(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return every net's learning curve, one row a net and epoch."""
+    return pd.concat(
+        [curve.assign(net=net) for net, curve in curves.items()], ignore_index=True
+    ).loc[:, ["net", "epoch", "loss", "test_accuracy", "seconds"]]
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 2)

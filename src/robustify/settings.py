@@ -1,0 +1,26 @@
+"""Kedro's settings of the project."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+# before any plugin is imported: no telemetry, and a store that doesn't follow the working directory
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault(
+    "MLFLOW_TRACKING_URI", f"sqlite:///{(Path(__file__).parents[2] / 'mlflow.db').as_posix()}"
+)
+
+from robustify.hooks import CheckedParameters, NetRuns, Summary  # noqa: E402
+
+HOOKS = (CheckedParameters(), NetRuns(), Summary())
+
+CONFIG_LOADER_ARGS: dict[str, Any] = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "merge_strategy": {"parameters": "soft", "mlflow": "soft"},
+    # radii of 8-bit images are customarily counted in 255ths
+    "custom_resolvers": {"of_255": lambda levels: levels / 255},
+}

@@ -1,0 +1,132 @@
+"""Tensors and nets on disk: safetensors with one JSON header that says where they come from.
+
+No pickle is read or written. Files are written to a temporary name, then renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from robustify.errors import InputError
+from robustify.nets import make_net
+
+# several header keys are written in random order; one key keeps the file's bytes the same
+HEADER_KEY = "provenance"
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Named tensors and their provenance, a JSON object without times."""
+
+    tensors: dict[str, Tensor]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def save_tensors(path: Path, content: Tensors) -> None:
+    """Write tensors and provenance to ``path``, with a hash of the tensors in the header."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in content.tensors.items()}
+    provenance = {**content.provenance, "tensors_sha256": tensors_sha256(tensors)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(descriptor)
+    try:
+        save_file(tensors, temporary, {HEADER_KEY: json.dumps(provenance, sort_keys=True)})
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_tensors(path: Path) -> Tensors:
+    """Read what :func:`save_tensors` wrote and check it against the hash in its header.
+
+    Raises:
+        ValueError: if the file is damaged or isn't one of ours; names the file.
+        FileNotFoundError: if there is no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} doesn't exist")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(HEADER_KEY, "")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        provenance = json.loads(header)
+    except (SafetensorError, ValueError) as error:
+        raise InputError(f"{path} isn't a readable Robustify file: {error}") from error
+    if provenance.get("tensors_sha256") != tensors_sha256(tensors):
+        raise InputError(f"{path} is damaged: its tensors don't have the hash in its header")
+    return Tensors(tensors, provenance)
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Return one SHA-256 over names, types, shapes and bytes, in order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class TrainedNet:
+    """A net with what is needed to make it again.
+
+    Attributes:
+        net: maps images in [0, 1], shape (N, C, H, W), to logits.
+        architecture: ``name`` and options for :func:`robustify.nets.make_net`.
+        provenance: recipe, data, uncertainty set, seed and metrics, a JSON object without times.
+    """
+
+    net: nn.Module
+    architecture: dict[str, Any]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def save_net(path: Path, trained: TrainedNet) -> None:
+    """Write the net's weights and provenance to ``path``."""
+    header = {**trained.provenance, "architecture": trained.architecture}
+    save_tensors(path, Tensors(dict(trained.net.state_dict()), header))
+
+
+def load_trained_net(path: Path) -> TrainedNet:
+    """Read a net and its provenance; the net is in eval mode, on the CPU.
+
+    Raises:
+        ValueError: if the file is damaged or holds no net; names the file.
+        FileNotFoundError: if there is no such file.
+    """
+    stored = load_tensors(path)
+    architecture = stored.provenance.get("architecture")
+    if not isinstance(architecture, dict):
+        raise InputError(f"{path} holds no net: its header names no architecture")
+    net = make_net(**architecture)
+    try:
+        net.load_state_dict(stored.tensors)
+    except RuntimeError as error:
+        raise InputError(f"{path}: weights don't fit {architecture}: {error}") from error
+    net.to(memory_format=torch.channels_last)
+    return TrainedNet(net.eval(), architecture, stored.provenance)
+
+
+def load_net(path: str | Path) -> nn.Module:
+    """Return a stored net as a module from [0, 1] images to logits, in eval mode, on the CPU.
+
+    Raises:
+        ValueError: if the file is damaged or holds no net; names the file.
+        FileNotFoundError: if there is no such file.
+    """
+    return load_trained_net(Path(path)).net

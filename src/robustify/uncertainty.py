@@ -1,0 +1,279 @@
+"""Uncertainty sets U(x) of robust optimisation: which inputs may stand in for x.
+
+A set answers three questions in closed form, for every example of a batch on its own:
+where a linear function grows fastest inside it (Eq. 11 of Shaham et al., 2015), which of
+its points is nearest to a candidate, and what a random point of it looks like.
+
+Images are float tensors of shape (N, ...) on the [0, 1] scale; radii are in the same pixel units.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from robustify.errors import InputError
+
+Step = Literal["box_aware", "literal", "unclipped"]
+STEPS: tuple[Step, ...] = ("box_aware", "literal", "unclipped")
+
+
+class UncertaintySet(ABC):
+    """The inputs that an adversary may put in place of x.
+
+    Attributes:
+        name: the set's name in configuration, tables and file names.
+        radius: size of the set in pixel units of the [0, 1] scale; 0 for a single point.
+    """
+
+    name: ClassVar[str]
+    radius: float = 0.0
+
+    @abstractmethod
+    def steepest_ascent(self, gradient: Tensor, x: Tensor, length: float | None = None) -> Tensor:
+        """Return the perturbation that maximises <gradient, perturbation> in U(x) (Eq. 11).
+
+        Args:
+            gradient: loss gradient at x, shape (N, ...).
+            x: clean images, shape (N, ...), values in [0, 1].
+            length: norm of the step; the set's radius if left out.
+
+        Returns:
+            Perturbations of shape (N, ...). A zero gradient gives a zero perturbation.
+        """
+
+    @abstractmethod
+    def project(self, candidate: Tensor, x: Tensor) -> Tensor:
+        """Return the point of U(x) nearest to ``candidate`` in Euclidean distance, shape (N, ...)."""
+
+    @abstractmethod
+    def sample(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return a random point of U(x) for every x, shape (N, ...)."""
+
+
+class Point(UncertaintySet):
+    """The set that holds x alone: Algorithm 1 on it is standard training."""
+
+    name = "point"
+
+    def steepest_ascent(self, gradient: Tensor, x: Tensor, length: float | None = None) -> Tensor:
+        return torch.zeros_like(x)
+
+    def project(self, candidate: Tensor, x: Tensor) -> Tensor:
+        return x.clone()
+
+    def sample(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return x.clone()
+
+
+class NormBall(UncertaintySet):
+    """A norm ball around x, intersected with the pixel box [0, 1] unless its step is unclipped.
+
+    Args:
+        radius: in pixel units of the [0, 1] scale.
+        step: how the steepest-ascent step treats the box. ``box_aware`` solves Eq. 11 exactly over
+            ball and box; ``literal`` takes the step of the ball alone and clips it;
+            ``unclipped`` leaves the box, as the authors' training code does.
+
+    Raises:
+        ValueError: if the radius isn't a positive finite number or the step is unknown.
+    """
+
+    def __init__(self, *, radius: float, step: Step = "box_aware") -> None:
+        if not (math.isfinite(radius) and radius > 0):
+            raise InputError(f"radius of {self.name!r} is {radius!r}; it must be a finite number > 0")
+        if step not in STEPS:
+            raise InputError(f"step of {self.name!r} is {step!r}; known: {', '.join(STEPS)}")
+        self.radius = float(radius)
+        self.step: Step = step
+
+    def steepest_ascent(self, gradient: Tensor, x: Tensor, length: float | None = None) -> Tensor:
+        length = self.radius if length is None else length
+        if self.step == "box_aware":
+            return self._ascend_in_box(gradient.flatten(1), x.flatten(1), length).view_as(x)
+        perturbation = self._ascend(gradient.flatten(1), length).view_as(x)
+        return perturbation if self.step == "unclipped" else (x + perturbation).clamp(0, 1) - x
+
+    def project(self, candidate: Tensor, x: Tensor) -> Tensor:
+        offset, flat = (candidate - x).flatten(1), x.flatten(1)
+        room = torch.full_like(flat, math.inf) if self.step == "unclipped" else _room(offset, flat)
+        return x + (offset.sign() * self._shrink(offset.abs(), room)).view_as(x)
+
+    def sample(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return self.project(x + self._sample_ball(x.flatten(1), generator).view_as(x), x)
+
+    @abstractmethod
+    def _ascend(self, gradient: Tensor, length: float) -> Tensor:
+        """Steepest-ascent step of the ball alone; (N, D) to (N, D)."""
+
+    @abstractmethod
+    def _ascend_in_box(self, gradient: Tensor, x: Tensor, length: float) -> Tensor:
+        """Steepest-ascent step of ball ∩ box; (N, D) to (N, D)."""
+
+    @abstractmethod
+    def _shrink(self, offset: Tensor, room: Tensor) -> Tensor:
+        """Project non-negative offsets (N, D) onto the ball ∩ {0 ≤ offset ≤ room}."""
+
+    @abstractmethod
+    def _sample_ball(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Uniform samples of the ball of this radius around zero, shaped like x (N, D)."""
+
+
+class LinfBall(NormBall):
+    """l∞ ball: every pixel may move by up to the radius; its ascent step is FGSM (Eq. 2)."""
+
+    name = "linf"
+
+    def _ascend(self, gradient: Tensor, length: float) -> Tensor:
+        return length * gradient.sign()
+
+    def _ascend_in_box(self, gradient: Tensor, x: Tensor, length: float) -> Tensor:
+        return (x + length * gradient.sign()).clamp(0, 1) - x
+
+    def _shrink(self, offset: Tensor, room: Tensor) -> Tensor:
+        return torch.minimum(offset.clamp(max=self.radius), room)
+
+    def _sample_ball(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return (_uniform(x, generator) * 2 - 1) * self.radius
+
+
+class L2Ball(NormBall):
+    """l2 ball: the ascent step follows the gradient."""
+
+    name = "l2"
+
+    def _ascend(self, gradient: Tensor, length: float) -> Tensor:
+        scaled = _scaled(gradient)
+        norm = scaled.norm(dim=1, keepdim=True)
+        return length * scaled / norm.where(norm > 0, torch.ones_like(norm))
+
+    def _ascend_in_box(self, gradient: Tensor, x: Tensor, length: float) -> Tensor:
+        room = _room(gradient, x)
+        return gradient.sign() * _fill_to_norm(_scaled(gradient).abs(), room, length)
+
+    def _shrink(self, offset: Tensor, room: Tensor) -> Tensor:
+        clipped = torch.minimum(offset, room)
+        outside = clipped.norm(dim=1, keepdim=True) > self.radius
+        return torch.where(outside, _fill_to_norm(_scaled(offset), room, self.radius), clipped)
+
+    def _sample_ball(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        direction = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        length = _uniform(x[:, :1], generator) ** (1 / x.shape[1])
+        return self.radius * length * direction / direction.norm(dim=1, keepdim=True)
+
+
+class L1Ball(NormBall):
+    """l1 ball: the ascent step spends its budget on the pixels of largest gradient, often on one."""
+
+    name = "l1"
+
+    def _ascend(self, gradient: Tensor, length: float) -> Tensor:
+        # argmax of equal entries is unspecified; the first maximum must win
+        largest = gradient.abs().amax(dim=1, keepdim=True)
+        first = (gradient.abs() == largest).to(torch.int8).argmax(dim=1, keepdim=True)
+        step = length * gradient.gather(1, first).sign()
+        return torch.zeros_like(gradient).scatter_(1, first, step)
+
+    def _ascend_in_box(self, gradient: Tensor, x: Tensor, length: float) -> Tensor:
+        room = _room(gradient, x)
+        order = gradient.abs().sort(dim=1, descending=True, stable=True).indices
+        sorted_room = room.gather(1, order)
+        spent = sorted_room.double().cumsum(dim=1) - sorted_room
+        poured = torch.minimum((length - spent).clamp(min=0).to(room.dtype), sorted_room)
+        return torch.zeros_like(room).scatter_(1, order, poured) * gradient.sign()
+
+    def _shrink(self, offset: Tensor, room: Tensor) -> Tensor:
+        threshold = _soft_threshold(offset, room, self.radius)
+        return torch.minimum((offset - threshold).clamp(min=0), room)
+
+    def _sample_ball(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        # exponential gaps, one more than dimensions, give the uniform law on the solid l1 ball
+        gaps = -_uniform(torch.cat([x, x[:, :1]], dim=1), generator).clamp(min=1e-30).log()
+        signs = torch.where(_uniform(x, generator) < 0.5, -1.0, 1.0)
+        return self.radius * signs * gaps[:, :-1] / gaps.sum(dim=1, keepdim=True)
+
+
+SETS: dict[str, type[UncertaintySet]] = {
+    kind.name: kind for kind in (Point, L1Ball, L2Ball, LinfBall)
+}
+
+
+def make_uncertainty_set(name: str, **options: float | str) -> UncertaintySet:
+    """Return the uncertainty set of that name.
+
+    Raises:
+        ValueError: for an unknown name, an option the set doesn't have, or a value out of range.
+    """
+    if name not in SETS:
+        raise InputError(f"uncertainty set {name!r} is unknown; known: {', '.join(SETS)}")
+    try:
+        return SETS[name](**options)
+    except TypeError as error:
+        raise InputError(f"uncertainty set {name!r} with options {options}: {error}") from error
+
+
+def perturbation_norm(name: str, perturbation: Tensor) -> Tensor:
+    """Return the l1, l2 or linf norm of each perturbation of shape (N, ...), shape (N,)."""
+    order = {"l1": 1, "l2": 2, "linf": math.inf}[name]
+    return torch.linalg.vector_norm(perturbation.flatten(1), ord=order, dim=1)
+
+
+def _room(direction: Tensor, x: Tensor) -> Tensor:
+    """How far each pixel can move along the sign of ``direction`` before it leaves [0, 1]."""
+    room = torch.where(direction > 0, 1 - x, x).clamp(min=0)
+    return room * (direction != 0)
+
+
+def _scaled(gradient: Tensor) -> Tensor:
+    # squares of small float32 gradients underflow, so bring the largest entry to 1 first
+    largest = gradient.abs().amax(dim=1, keepdim=True)
+    return gradient / largest.where(largest > 0, torch.ones_like(largest))
+
+
+def _fill_to_norm(slope: Tensor, room: Tensor, length: float) -> Tensor:
+    """Return min(λ·slope, room) with λ such that its l2 norm is ``length``, or ``room`` if that is shorter.
+
+    Pixels that reach their room stay there, so λ only grows and the loop ends after at most D
+    rounds (a handful in practice), each row independent of the others.
+    """
+    filled = room <= 0
+    while True:
+        budget = (length**2 - torch.where(filled, room, 0).square().sum(1, keepdim=True)).clamp(min=0)
+        free = torch.where(filled, 0, slope).square().sum(1, keepdim=True)
+        multiplier = (budget / free.where(free > 0, torch.ones_like(free))).sqrt()
+        step = torch.where(filled, room, multiplier * slope)
+        overfull = ~filled & (step >= room)
+        if not bool(overfull.any()):
+            return step
+        filled = filled | overfull
+
+
+def _soft_threshold(offset: Tensor, room: Tensor, budget: float) -> Tensor:
+    """Return τ ≥ 0, shape (N, 1), with Σ min(max(offset − τ, 0), room) = budget, or 0 if that sum is smaller.
+
+    The sum is piecewise linear in τ with kinks at offset and offset − room, so τ is found by
+    sorting the kinks and interpolating between the two that enclose the budget.
+    """
+    offset, room = offset.double(), torch.minimum(room, offset).double()
+    kinks = torch.cat([offset, offset - room], dim=1)
+    slopes = torch.cat([torch.ones_like(offset), -torch.ones_like(offset)], dim=1) * (
+        torch.cat([room, room], dim=1) > 0
+    )
+    kinks, order = kinks.sort(dim=1, descending=True)
+    slope = slopes.gather(1, order).cumsum(dim=1)
+    gaps = -kinks.diff(dim=1)
+    total = torch.cat([torch.zeros_like(kinks[:, :1]), (slope[:, :-1] * gaps).cumsum(dim=1)], dim=1)
+    last = ((total < budget).sum(dim=1, keepdim=True) - 1).clamp(min=0)
+    missing = budget - total.gather(1, last)
+    rate = slope.gather(1, last)
+    threshold = kinks.gather(1, last) - missing / rate.where(rate > 0, torch.ones_like(rate))
+    reached = room.sum(dim=1, keepdim=True) > budget
+    return torch.where(reached, threshold, 0).clamp(min=0).float()
+
+
+def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype)
