@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.ticker import MaxNLocator
 
 Array = npt.NDArray[Any]
 
@@ -30,7 +31,7 @@ NET_LABELS = {
     "linf": "robust $\\ell_\\infty$",
 }
 _MORE_COLOURS = ("#7b3fa0", "#c2185b", "#a67c00", "#00838f")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -88,7 +89,7 @@ def accuracy_versus_epoch(curves: pd.DataFrame, title: str) -> Figure:
             title=title,
             ylim=(max(top - margin, 0), min(top + 0.1 * margin, 100)),
         )
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False, loc="lower right")
     return figure
 

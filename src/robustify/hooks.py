@@ -60,7 +60,7 @@ class Summary:
     """Ends a run by printing each experiment's table and where to look."""
 
     @hook_impl(trylast=True)
-    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Print the summary of every experiment whose report was written."""
         from robustify.report import render_text
 

@@ -54,7 +54,7 @@ def orthogonalise(matrix: Tensor, iterations: int = 3) -> Tensor:
     The quintic's coefficients (Jordan et al., 2024) drive singular values to about 1, not exactly.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix / (matrix.norm() + 1e-7)
+    x: Tensor = matrix / (matrix.norm() + 1e-7)
     transposed = x.shape[0] > x.shape[1]
     if transposed:
         x = x.T
@@ -114,7 +114,12 @@ def make_descent(
 
 
 def make_schedule(
-    *, name: str, steps: int, steps_per_epoch: int, warmup: float = 0.0, epochs_per_halving: int = 25
+    *,
+    name: str,
+    steps: int,
+    steps_per_epoch: int,
+    warmup: float = 0.0,
+    epochs_per_halving: int = 25,
 ) -> Callable[[int], float]:
     """Return the learning rate's factor at each step.
 

@@ -53,7 +53,9 @@ def check(name: str, experiment: Experiment) -> None:
     for norm, ball in experiment.adversarial_set.sets.items():
         attacked = make_uncertainty_set(norm, **ball)
         if not isinstance(attacked, NormBall):
-            raise InputError(f"{name}.adversarial_set.sets.{norm} is no norm ball; it moves nothing")
+            raise InputError(
+                f"{name}.adversarial_set.sets.{norm} is no norm ball; it moves nothing"
+            )
         _check_radius(f"{name}.adversarial_set.sets.{norm}", attacked, dimensions)
 
 

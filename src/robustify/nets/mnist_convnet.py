@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from torch import Tensor, nn
+from torch import nn
 
 from robustify.nets.standardise import MNIST_MEAN, MNIST_STD, Standardise
 
@@ -34,6 +32,3 @@ class MnistConvnet(nn.Sequential):
             nn.ReLU(),
             nn.Linear(200, 10),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return cast(Tensor, super().forward(x))

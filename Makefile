@@ -1,0 +1,38 @@
+# make run                          the CIFAR-10 experiment
+# make run PIPELINE=mnist_robust    the MNIST experiment
+# make run ENV=quick                the same DAG in minutes
+# make test                         lint, types, tests
+# make ui                           the nets side by side, on http://127.0.0.1:5000
+
+PIPELINE ?= cifar_robust
+ENV ?= local
+ARGS ?=
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+EXPERIMENT := $(PIPELINE:_robust=)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: run test ui setup
+
+run: .venv/ready
+	$(BIN)/kedro run --pipeline=$(PIPELINE) --env=$(ENV) $(ARGS)
+ifeq ($(ENV)$(ARGS),local)
+	@$(BIN)/python -m robustify.registration $(EXPERIMENT)
+endif
+
+test: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+ui: .venv/ready
+	$(BIN)/kedro mlflow ui
+
+setup: .venv/ready
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@

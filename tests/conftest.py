@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+class LinearNet(nn.Module):
+    """Logits = W x + b over flattened pixels, with batch normalisation that measures mode handling."""
+
+    def __init__(self, dimensions: int, classes: int, *, batch_norm: bool = False) -> None:
+        super().__init__()
+        self.normalise = nn.BatchNorm1d(dimensions) if batch_norm else nn.Identity()
+        self.linear = nn.Linear(dimensions, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.normalise(x.flatten(1)))
+
+
+@pytest.fixture
+def linear_net() -> LinearNet:
+    torch.manual_seed(0)
+    return LinearNet(12, 4)
+
+
+@pytest.fixture(scope="session")
+def real_mnist():
+    """The genuine MNIST, from the project's verified copy or its public sources."""
+    from robustify.ingestion.acquisition import acquire
+
+    return acquire("mnist", raw_directory=PROJECT / "data" / "01_raw")

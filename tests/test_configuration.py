@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from kedro.config import OmegaConfigLoader
+
+from robustify.configuration import ConfigurationError, experiments_of
+from robustify.errors import InputError
+from robustify.preflight import check
+from robustify.settings import CONFIG_LOADER_ARGS
+
+from .conftest import PROJECT
+
+
+def load(env: str) -> dict[str, Any]:
+    return OmegaConfigLoader(str(PROJECT / "conf"), env=env, **CONFIG_LOADER_ARGS)["parameters"]
+
+
+@pytest.fixture
+def parameters() -> dict[str, Any]:
+    return copy.deepcopy(load("base"))
+
+
+@pytest.mark.parametrize("env", ["base", "quick"])
+def test_shipped_parameters_pass_every_check(env: str) -> None:
+    experiments = experiments_of(load(env))
+    assert list(experiments) == ["mnist", "cifar"]
+    for name, experiment in experiments.items():
+        check(name, experiment)
+
+
+@pytest.mark.parametrize("env", ["base", "quick"])
+def test_training_radii_are_at_least_the_sets(env: str) -> None:
+    for experiment in experiments_of(load(env)).values():
+        for norm, options in experiment.adversarial_set.sets.items():
+            trained = experiment.nets[norm].uncertainty_set.model_dump()["radius"]
+            assert trained >= options["radius"]
+
+
+def test_all_mistakes_are_reported_at_once_with_their_keys(parameters: dict[str, Any]) -> None:
+    parameters["mnist"]["training"]["epoch"] = 3
+    parameters["mnist"]["training"]["batch_size"] = 0
+    parameters["cifar"]["evaluation"]["epsilons"] = [0.1, 1.5]
+    del parameters["cifar"]["nets"]["baseline"]
+    with pytest.raises(ConfigurationError) as caught:
+        experiments_of(parameters)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ("mnist.training.epoch:", "mnist.training.batch_size:", "epsilon 1.5"):
+        assert part in message
+
+
+def test_an_experiment_needs_a_plain_baseline(parameters: dict[str, Any]) -> None:
+    parameters["mnist"]["nets"]["baseline"]["uncertainty_set"] = {"name": "l2", "radius": 1.0}
+    with pytest.raises(ConfigurationError, match=r"nets\.baseline must be there"):
+        experiments_of(parameters)
+
+
+def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="svhn: listed"):
+        experiments_of({**parameters, "experiments": ["svhn"]})
+    with pytest.raises(ConfigurationError, match="at least one"):
+        experiments_of({**parameters, "experiments": []})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        ("net.name", "resnet", "known: mnist_convnet"),
+        ("data.name", "svhn", "known: mnist, cifar10"),
+        ("data.directory", "/does/not/exist", r"mnist\.data\.directory"),
+        ("device", "gpu0", "known: auto"),
+        ("training.optimiser.name", "adam", "known: sgd"),
+        ("training.optimiser.learning_rat", 1, "learning_rat"),
+        ("nets.l2.uncertainty_set.radius", -1.0, "must be a finite number > 0"),
+        ("nets.l2.uncertainty_set.radius", 30.0, r"mnist\.nets\.l2.*only 28 across"),
+        ("nets.l2.uncertainty_set.name", "l7", "known: point, l1, l2, linf"),
+        ("nets.linf.maximiser", {"name": "fgsm"}, "known: steepest_ascent"),
+        ("adversarial_set.sets.linf.radius", 1.5, "only 1 across"),
+        ("adversarial_set.sets", {"point": {}}, "no norm ball"),
+    ],
+)
+def test_wrong_names_and_values_show_before_any_work(
+    parameters: dict[str, Any], path: str, value: object, complaint: str
+) -> None:
+    *folders, key = path.split(".")
+    place = parameters["mnist"]
+    for folder in folders:
+        place = place[folder]
+    place[key] = value
+    with pytest.raises(InputError, match=complaint):
+        check("mnist", experiments_of(parameters)["mnist"])

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from robustify.errors import InputError
+from robustify.maximisers import (
+    evaluation_mode,
+    frozen_running_statistics,
+    input_gradient,
+    make_maximiser,
+)
+from robustify.uncertainty import make_uncertainty_set
+
+from .conftest import LinearNet
+
+
+def hand_gradient(net: LinearNet, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Gradient of summed cross entropy of a linear net: Wᵀ(softmax − one-hot)."""
+    residual = functional.softmax(net(x), dim=1) - functional.one_hot(labels, 4)
+    return (residual @ net.linear.weight).detach().view_as(x)
+
+
+def test_input_gradient_of_a_linear_net(linear_net: LinearNet) -> None:
+    x, labels = torch.rand(8, 3, 2, 2), torch.tensor([0, 1, 2, 3] * 2)
+    expected = hand_gradient(linear_net, x, labels)
+    torch.testing.assert_close(input_gradient(linear_net, x, labels), expected)
+    torch.testing.assert_close(input_gradient(linear_net, x[:1], labels[:1]), expected[:1])
+    assert all(weight.grad is None for weight in linear_net.parameters())
+    assert not x.requires_grad
+
+
+def test_steepest_ascent_is_fgsm_for_linf(linear_net: LinearNet, generator) -> None:
+    x, labels = torch.rand(3, 3, 2, 2), torch.tensor([0, 1, 2])
+    worst = make_maximiser("steepest_ascent").maximise(
+        linear_net, x, labels, make_uncertainty_set("linf", radius=0.1), generator=generator
+    )
+    expected = (x + 0.1 * hand_gradient(linear_net, x, labels).sign()).clamp(0, 1)
+    torch.testing.assert_close(worst, expected)
+    assert not worst.requires_grad
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+@pytest.mark.parametrize("random_start", [False, True])
+def test_projected_gradient_finds_a_two_class_linear_nets_optimum(
+    norm: str, random_start: bool, generator
+) -> None:
+    # with two classes the loss falls with the margin, so the worst point is that of a linear function
+    torch.manual_seed(1)
+    net = LinearNet(12, 2)
+    x, labels = torch.rand(5, 12), torch.tensor([0, 1, 0, 1, 1])
+    ball = make_uncertainty_set(norm, radius=0.5)
+    maximiser = make_maximiser(
+        "projected_gradient", steps=300, relative_step=0.02, random_start=random_start
+    )
+    worst = maximiser.maximise(net, x, labels, ball, generator=generator)
+    slope = (net.linear.weight[1] - net.linear.weight[0]).detach()
+    direction = torch.where(labels[:, None] == 0, slope, -slope)
+    optimum = x + ball.steepest_ascent(direction, x)
+    torch.testing.assert_close(
+        (direction * worst).sum(1), (direction * optimum).sum(1), atol=4e-3, rtol=0
+    )
+
+
+def test_evaluation_mode_gives_every_submodule_its_mode_back() -> None:
+    net = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(3), nn.Linear(3, 2))
+    net[1].eval()
+    before = [module.training for module in net.modules()]
+    with pytest.raises(RuntimeError, match="boom"), evaluation_mode(net):
+        assert not any(module.training for module in net.modules())
+        raise RuntimeError("boom")
+    assert [module.training for module in net.modules()] == before
+
+
+def test_frozen_running_statistics_use_the_batch_but_leave_no_trace() -> None:
+    net = LinearNet(12, 4, batch_norm=True).train()
+    x = torch.rand(8, 12)
+    expected = net.linear((x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-5).sqrt())
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with frozen_running_statistics(net):
+        torch.testing.assert_close(net(x), expected)
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+    net(x)
+    assert net.normalise.num_batches_tracked == 1
+
+
+def test_bad_options_are_refused() -> None:
+    with pytest.raises(InputError, match="steepest_ascent, projected_gradient"):
+        make_maximiser("fgsm")
+    with pytest.raises(InputError, match="steps is 0"):
+        make_maximiser("projected_gradient", steps=0)
+    with pytest.raises(InputError, match="relative_step"):
+        make_maximiser("projected_gradient", relative_step=0.0)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from robustify.errors import InputError
+from robustify.measurement import accuracy, attack, epsilon_sweep, predict, survives_rounding
+from robustify.uncertainty import make_uncertainty_set, perturbation_norm
+
+from .conftest import LinearNet
+
+
+@pytest.fixture
+def pictures() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 256, (50, 3, 2, 2), generator=generator, dtype=torch.uint8)
+    return images, torch.randint(0, 4, (50,), generator=generator)
+
+
+class Noisy(nn.Module):
+    """Answers at random in train mode, and remembers the types it was given."""
+
+    def __init__(self, net: LinearNet) -> None:
+        super().__init__()
+        self.net = net
+        self.dropout = nn.Dropout(0.9)
+        self.types: set[torch.dtype] = set()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.types.add(x.dtype)
+        return self.net(self.dropout(x))
+
+
+def test_accuracy_counts_what_an_argmax_gets_right(linear_net, pictures) -> None:
+    images, labels = pictures
+    logits = (images.flatten(1).float() / 255) @ linear_net.linear.weight.T + linear_net.linear.bias
+    expected = sum(int(row.argmax()) == int(y) for row, y in zip(logits, labels, strict=True)) / 50
+    assert accuracy(linear_net, images, labels) == pytest.approx(expected)
+    assert torch.equal(predict(linear_net, images, batch_size=7), predict(linear_net, images))
+
+
+def test_accuracy_of_nothing_is_refused(linear_net) -> None:
+    with pytest.raises(InputError, match="empty"):
+        accuracy(linear_net, torch.empty(0, 3, 2, 2), torch.empty(0, dtype=torch.int64))
+
+
+def test_sweep_equals_one_attack_an_epsilon_image_by_image(linear_net, pictures) -> None:
+    images, labels = pictures
+    epsilons = [0.0, 0.01, 0.1, 0.7]
+    swept = epsilon_sweep(linear_net, images, labels, epsilons, batch_size=16)
+    for epsilon in epsilons:
+        right = 0
+        for image, label in zip(images.float() / 255, labels, strict=True):
+            x = image[None].clone().requires_grad_()
+            functional.cross_entropy(linear_net(x), label[None]).backward()
+            attacked = (x + epsilon * x.grad.sign()).clamp(0, 1)
+            right += int(linear_net(attacked).argmax() == label)
+        assert swept[epsilon] == right / 50
+    assert swept[0.0] == accuracy(linear_net, images, labels)
+
+
+def test_measurements_run_in_eval_mode_and_leave_no_trace(linear_net, pictures) -> None:
+    images, labels = pictures
+    net = Noisy(linear_net).train()
+    for weight in net.parameters():
+        weight.grad = None
+    sets = {"linf": make_uncertainty_set("linf", radius=0.1)}
+    plain = attack(linear_net, images, labels, sets)
+    found = attack(net, images, labels, sets)
+    assert torch.equal(found.images, plain.images)
+    assert epsilon_sweep(net, images, labels, [0.1]) == epsilon_sweep(
+        linear_net, images, labels, [0.1]
+    )
+    assert net.training
+    assert net.dropout.training
+    assert all(weight.grad is None for weight in net.parameters())
+    assert net.types == {torch.float32}
+
+
+def test_adversarial_set_holds_exactly_the_flipped_images(linear_net, pictures) -> None:
+    images, labels = pictures
+    labels = torch.where(torch.arange(50) < 40, predict(linear_net, images), labels)
+    radii = {"l1": 0.8, "l2": 0.4, "linf": 0.15}
+    sets = {norm: make_uncertainty_set(norm, radius=radius) for norm, radius in radii.items()}
+    found = attack(linear_net, images, labels, sets, batch_size=11)
+    assert len(found) == sum(found.by_norm().values()) > 10
+    assert accuracy(linear_net, found.images, found.labels) == 0
+    clean = images[found.source].float() / 255
+    assert torch.equal(predict(linear_net, clean), found.labels)
+    assert torch.equal(labels[found.source], found.labels)
+    assert torch.equal(predict(linear_net, found.images), found.prediction)
+    for norm, radius in radii.items():
+        mine = found.of_norm(norm)
+        realised = perturbation_norm(norm, found.images[mine] - clean[mine])
+        torch.testing.assert_close(realised, found.realised_norm[mine])
+        assert realised.max() <= radius + 1e-5
+        expected = []
+        for i in range(50):
+            x, y = images[i : i + 1].float() / 255, labels[i : i + 1]
+            if int(linear_net(x).argmax()) != int(y):
+                continue
+            x.requires_grad_()
+            (g,) = torch.autograd.grad(functional.cross_entropy(linear_net(x), y), [x])
+            worst = x.detach() + sets[norm].steepest_ascent(g, x.detach())
+            if int(linear_net(worst).argmax()) != int(y):
+                expected.append(i)
+        assert found.source[mine].tolist() == expected
+
+
+def test_rounding_is_judged_on_the_nearest_bytes(linear_net, pictures) -> None:
+    images, labels = pictures
+    labels = predict(linear_net, images)
+    found = attack(linear_net, images, labels, {"l2": make_uncertainty_set("l2", radius=0.3)})
+    rounded = (found.images * 255).round() / 255
+    expected = linear_net(rounded).argmax(1) != found.labels
+    assert torch.equal(survives_rounding(linear_net, found), expected)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from robustify.errors import InputError
+from robustify.nets import NETS, initialise, make_net
+from robustify.storage import tensors_sha256
+
+SHAPES = {"mnist_convnet": (1, 28, 28), "airbench": (3, 32, 32), "vgg": (3, 32, 32)}
+# counted by hand from the layers of the papers
+WEIGHTS = {
+    "mnist_convnet": (32 * 25 + 32) + (64 * 32 * 25 + 64) + (576 * 200 + 200) + (200 * 10 + 10),
+    "airbench": (24 * 12 + 24)
+    + 9 * (24 * 64 + 64 * 64 + 64 * 256 + 256 * 256 + 256 * 256 + 256 * 256)
+    + 2 * (2 * 64 + 4 * 256)
+    + 2560,
+    "vgg": sum(
+        9 * before * after + after + 2 * after
+        for before, after in zip(
+            [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512],
+            [64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512],
+            strict=True,
+        )
+    )
+    + (512 * 512 + 512)
+    + 2 * 512
+    + (512 * 10 + 10),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_net_has_its_papers_weights_and_ten_logits(name: str) -> None:
+    net = make_net(name).eval()
+    assert sum(weight.numel() for weight in net.parameters()) == WEIGHTS[name]
+    assert net(torch.rand(2, *SHAPES[name])).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_first_weights_depend_on_the_generator_alone(name: str) -> None:
+    images = torch.randint(0, 256, (64, *SHAPES[name]), dtype=torch.uint8)
+    hashes = []
+    for seed in (0, 0, 1):
+        net = make_net(name)
+        initialise(net, images, torch.Generator().manual_seed(seed))
+        hashes.append(tensors_sha256(dict(net.state_dict())))
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_whitening_makes_patches_of_the_training_images_uncorrelated() -> None:
+    generator = torch.Generator().manual_seed(0)
+    smooth = torch.nn.functional.interpolate(
+        torch.rand(200, 3, 8, 8, generator=generator), size=32, mode="bilinear"
+    )
+    images = (smooth * 255).to(torch.uint8)
+    net = make_net("airbench")
+    initialise(net, images, generator)
+    answers = net.whitening(net.standardise(images.float() / 255))[:, :12]
+    flat = answers.permute(0, 2, 3, 1).flatten(0, 2)
+    second_moments = flat.T @ flat / len(flat)
+    off_diagonal = second_moments - second_moments.diag().diag()
+    assert off_diagonal.abs().max() < 1e-2
+    assert second_moments.diag().max() < 1.01
+
+
+def test_authors_robust_net_normalises_its_input() -> None:
+    plain, normalised = make_net("mnist_convnet"), make_net("mnist_convnet", input_batch_norm=True)
+    assert sum(w.numel() for w in normalised.parameters()) == 2 + sum(
+        w.numel() for w in plain.parameters()
+    )
+
+
+def test_unknown_nets_and_options_are_refused() -> None:
+    with pytest.raises(InputError, match="mnist_convnet, airbench, vgg"):
+        make_net("resnet")
+    with pytest.raises(InputError, match="depth"):
+        make_net("vgg", depth=3)
+    with pytest.raises(InputError, match="three"):
+        make_net("airbench", widths=[1, 2])

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from robustify import results
+from robustify.report import render_html, render_text
+
+CURVE = pd.DataFrame(
+    {"epoch": [1, 2], "loss": [1.0, 0.5], "test_accuracy": [0.8, 0.9], "seconds": [10.0, 12.0]}
+)
+
+
+def evaluation(test: float, stored: float, radius: float) -> dict:
+    return {
+        "test_accuracy": test,
+        "adversarial_set_accuracy": stored,
+        "epsilon_sweep": {"0.1": 0.5, "0.2": 0.25},
+        "radius": radius,
+        "seconds": 3.0,
+    }
+
+
+@pytest.fixture
+def gathered() -> dict:
+    return results.gather(
+        experiment="mnist",
+        seed=7,
+        device="cpu",
+        evaluations={
+            "baseline": evaluation(0.9912, 0.0, 0.0),
+            "control": evaluation(0.99, 0.6, 0.0),
+            "l2": evaluation(0.99341, 0.75, 1.2),
+        },
+        curves={"baseline": CURVE, "control": CURVE, "l2": CURVE},
+        adversarial_set={
+            "size": 10,
+            "by_norm": {"l2": 4, "linf": 6},
+            "survive_rounding_to_uint8": 9,
+        },
+        seconds_of_attack=5.0,
+    )
+
+
+PAPER = {"nets": {"baseline": {"test_accuracy": 0.9909, "adversarial_set_accuracy": 0.0}}}
+
+
+def test_times_add_up(gathered: dict) -> None:
+    assert gathered["seconds"] == 5 + 3 * (22 + 3)
+    assert gathered["nets"]["l2"]["seconds_per_epoch"] == 11
+
+
+def test_tables_are_in_per_cent_beside_the_papers(gathered: dict) -> None:
+    table = results.summary_table(gathered, PAPER).set_index("net")
+    assert table.loc["l2", "test_accuracy"] == 99.34
+    assert table.loc["baseline", "paper_test_accuracy"] == 99.09
+    assert pd.isna(table.loc["control", "paper_test_accuracy"])
+    sweep = results.epsilon_sweep_table(gathered)
+    assert sweep.query("net == 'control' and epsilon == 0.2")["accuracy"].item() == 0.25
+    assert len(sweep) == 6
+
+
+def test_text_and_page_show_every_net(gathered: dict) -> None:
+    table = results.summary_table(gathered, PAPER)
+    text = render_text(gathered, table, folder="data/08_reporting/mnist")
+    assert "99.12 (99.09)" in text
+    assert "10 examples (l2 4, linf 6)" in text
+    page = render_html(
+        gathered, table, {}, {"title": "MNIST <1>", "training": {"flips": False}, "seed": 7}
+    )
+    assert "MNIST &lt;1&gt;" in page
+    assert "99.34" in page
+    assert "None" not in page
+    assert "nan" not in page

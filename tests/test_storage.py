@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from robustify import load_net
+from robustify.nets import make_net
+from robustify.storage import (
+    Tensors,
+    TrainedNet,
+    load_tensors,
+    load_trained_net,
+    save_net,
+    save_tensors,
+)
+
+CONTENT = Tensors(
+    {"images": torch.arange(24, dtype=torch.uint8).view(2, 3, 4), "labels": torch.tensor([3, 1])},
+    {"seed": 4, "sets": {"l2": 0.5}},
+)
+
+
+def test_tensors_come_back_as_they_were(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "deep" / "set.safetensors", CONTENT)
+    stored = load_tensors(tmp_path / "deep" / "set.safetensors")
+    assert all(torch.equal(stored.tensors[name], value) for name, value in CONTENT.tensors.items())
+    assert stored.provenance.items() >= CONTENT.provenance.items()
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["set.safetensors"]
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "a", CONTENT)
+    turned = Tensors(
+        dict(reversed(CONTENT.tensors.items())), dict(reversed(CONTENT.provenance.items()))
+    )
+    save_tensors(tmp_path / "b", turned)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "set"
+    save_tensors(path, CONTENT)
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        save_tensors(path, Tensors(CONTENT.tensors, {"seed": object()}))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_every_flipped_bit_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "set"
+    save_tensors(path, CONTENT)
+    content = path.read_bytes()
+    start = len(content) - 40  # the tensors' bytes
+    for position in range(start, len(content)):
+        path.write_bytes(
+            content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
+        )
+        with pytest.raises(ValueError, match=r"set is damaged"):
+            load_tensors(path)
+    path.write_bytes(content[:-5])
+    with pytest.raises(ValueError, match="isn't a readable Robustify file"):
+        load_tensors(path)
+
+
+def test_a_net_comes_back_with_its_answers(tmp_path: Path) -> None:
+    net = make_net("airbench", widths=[4, 6, 8]).eval()
+    x = torch.rand(3, 3, 32, 32)
+    path = tmp_path / "net.safetensors"
+    save_net(path, TrainedNet(net, {"name": "airbench", "widths": [4, 6, 8]}, {"seed": 1}))
+    torch.testing.assert_close(load_net(path)(x), net(x))
+    assert not load_net(path).training
+    assert load_trained_net(path).provenance["seed"] == 1
+
+
+def test_what_is_no_net_is_refused_by_name(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "set", CONTENT)
+    with pytest.raises(ValueError, match="set holds no net"):
+        load_net(tmp_path / "set")
+    with pytest.raises(FileNotFoundError, match="missing"):
+        load_net(tmp_path / "missing")
+    (tmp_path / "junk").write_bytes(b"\x80\x04pickle")
+    with pytest.raises(ValueError, match="junk"):
+        load_net(tmp_path / "junk")

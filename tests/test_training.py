@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from robustify.errors import InputError
+from robustify.maximisers import make_maximiser
+from robustify.measurement import accuracy
+from robustify.nets import make_net
+from robustify.objectives import WorstCase
+from robustify.optimisers import Muon, make_descent, make_schedule, orthogonalise
+from robustify.storage import tensors_sha256
+from robustify.training import DivergenceError, Epoch, Recipe, train
+from robustify.uncertainty import make_uncertainty_set
+
+from .conftest import LinearNet
+
+SGD = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.0}
+
+
+def objective(norm: str = "point", **options: float) -> WorstCase:
+    return WorstCase(
+        uncertainty_set=make_uncertainty_set(norm, **options), maximiser=make_maximiser()
+    )
+
+
+def images(count: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    """Blobs whose place tells their class."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(count) % 4
+    pictures = torch.randint(0, 60, (count, 1, 28, 28), generator=generator)
+    for i, label in enumerate(labels.tolist()):
+        row, column = divmod(label, 2)
+        pictures[i, 0, 14 * row : 14 * row + 14, 14 * column : 14 * column + 14] += 150
+    return pictures.to(torch.uint8), labels
+
+
+def test_algorithm_1_step_equals_the_one_written_out_by_hand(linear_net: LinearNet) -> None:
+    x, labels = torch.rand(8, 12), torch.tensor([0, 1, 2, 3] * 2)
+    weight, bias = (
+        linear_net.linear.weight.detach().clone(),
+        linear_net.linear.bias.detach().clone(),
+    )
+    radius, rate = 0.2, 0.5
+
+    one_hot = functional.one_hot(labels, 4)
+    gradient = (functional.softmax(x @ weight.T + bias, dim=1) - one_hot) @ weight
+    worst = (x + radius * gradient.sign()).clamp(0, 1)
+    residual = (functional.softmax(worst @ weight.T + bias, dim=1) - one_hot) / len(x)
+    expected_weight = weight - rate * residual.T @ worst
+    expected_bias = bias - rate * residual.sum(0)
+
+    descent = make_descent(
+        linear_net, name="sgd", steps=1, steps_per_epoch=1, schedule={"name": "constant"},
+        learning_rate=rate, momentum=0.0,
+    )  # fmt: skip
+    loss = objective("linf", radius=radius)(linear_net, x, labels, generator=torch.Generator())
+    loss.backward()
+    descent.step()
+    torch.testing.assert_close(linear_net.linear.weight.detach(), expected_weight)
+    torch.testing.assert_close(linear_net.linear.bias.detach(), expected_bias)
+    assert linear_net.linear.weight.grad is None
+
+
+def test_on_a_point_the_objective_is_the_ordinary_loss(linear_net: LinearNet) -> None:
+    x, labels = torch.rand(8, 12), torch.tensor([0, 1, 2, 3] * 2)
+    plain = functional.cross_entropy(linear_net(x), labels)
+    torch.testing.assert_close(
+        objective()(linear_net, x, labels, generator=torch.Generator()), plain
+    )
+
+
+def test_inner_step_in_eval_mode_uses_running_statistics_and_returns_to_train_mode() -> None:
+    net = LinearNet(12, 4, batch_norm=True).train()
+    x, labels = torch.rand(8, 12), torch.tensor([0, 1, 2, 3] * 2)
+    losses = {}
+    for mode in ("train", "eval"):
+        worst_case = WorstCase(
+            uncertainty_set=make_uncertainty_set("linf", radius=0.2),
+            maximiser=make_maximiser(),
+            inner_mode=mode,
+        )
+        losses[mode] = float(worst_case(net, x, labels, generator=torch.Generator()).detach())
+        assert net.training
+        assert net.normalise.training
+    assert losses["train"] != losses["eval"]
+    assert net.normalise.num_batches_tracked == 2
+
+
+@pytest.mark.parametrize("norm", ["point", "l2"])
+def test_training_learns_and_the_same_seed_gives_the_same_bytes(norm: str) -> None:
+    pictures, labels = images()
+    recipe = Recipe(epochs=6, batch_size=16, optimiser=SGD, translation=1, flips=False)
+    options = {} if norm == "point" else {"radius": 0.5}
+    hashes, curves, told = [], [], []
+    for seed in (0, 0, 1):
+        net = make_net("mnist_convnet")
+        curve = train(
+            net,
+            pictures,
+            labels,
+            objective=objective(norm, **options),
+            recipe=recipe,
+            seed=seed,
+            evaluate=lambda net: accuracy(net, pictures, labels),
+            on_epoch=told.append,
+        )
+        hashes.append(tensors_sha256(dict(net.state_dict())))
+        curves.append([(epoch.loss, epoch.test_accuracy) for epoch in curve])
+        assert not net.training
+    assert hashes[0] == hashes[1] != hashes[2]
+    assert curves[0] == curves[1]
+    assert curves[0][-1][1] == 1.0
+    assert [epoch.epoch for epoch in told] == [1, 2, 3, 4, 5, 6] * 3
+    assert isinstance(told[0], Epoch)
+
+
+def test_training_seeds_nothing_globally() -> None:
+    pictures, labels = images(16)
+    net = make_net("mnist_convnet")
+    state = torch.get_rng_state()
+    train(
+        net,
+        pictures,
+        labels,
+        objective=objective(),
+        recipe=Recipe(epochs=1, batch_size=16, optimiser=SGD),
+        seed=3,
+        evaluate=lambda net: 0.0,
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_diverging_loss_stops_with_the_epoch_named() -> None:
+    pictures, labels = images(32)
+    with pytest.raises(DivergenceError, match=r"epoch 1 .*learning_rate"):
+        train(
+            make_net("mnist_convnet"),
+            pictures,
+            labels,
+            objective=objective(),
+            recipe=Recipe(
+                epochs=2, batch_size=4, optimiser={**SGD, "learning_rate": 1e18},
+                schedule={"name": "constant"},
+            ),
+            seed=0,
+            evaluate=lambda net: 0.0,
+        )  # fmt: skip
+
+
+def test_triangle_schedule_peaks_after_the_warmup_and_falls_to_zero() -> None:
+    factor = make_schedule(name="triangle", steps=100, steps_per_epoch=10, warmup=0.2)
+    values = [factor(step) for step in range(100)]
+    assert max(values) == pytest.approx(values[20]) == pytest.approx(1.0)
+    assert values[60] == pytest.approx(0.5)
+    assert values[99] == pytest.approx(1 / 80)
+    assert values[:21] == sorted(values[:21])
+
+
+def test_halving_schedule_is_the_authors() -> None:
+    factor = make_schedule(name="halving", steps=1000, steps_per_epoch=2, epochs_per_halving=25)
+    assert [factor(step) for step in (0, 49, 50, 149, 150)] == [1, 1, 0.5, 0.25, 0.125]
+
+
+def test_orthogonalise_brings_singular_values_near_one() -> None:
+    matrix = torch.randn(20, 90, generator=torch.Generator().manual_seed(0))
+    u, s, v = torch.linalg.svd(orthogonalise(matrix, iterations=5), full_matrices=False)
+    assert s.min() > 0.6
+    assert s.max() < 1.3
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    assert float(torch.trace((u @ v) @ (left @ right).T)) == pytest.approx(20, rel=1e-3)
+    torch.testing.assert_close(orthogonalise(matrix.T), orthogonalise(matrix).T)
+
+
+def test_muon_keeps_filters_at_a_fixed_norm_and_descends() -> None:
+    filters = torch.nn.Parameter(torch.randn(6, 4, 3, 3))
+    target = torch.randn(6, 4, 3, 3)
+    muon = Muon([filters], lr=0.05)
+    losses = []
+    for _ in range(30):
+        loss = -(filters * target).sum() / filters.norm()
+        filters.grad = torch.autograd.grad(loss, filters)[0]
+        muon.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 3
+    muon.param_groups[0]["lr"] = 0.0
+    muon.step()
+    assert float(filters.detach().norm()) == pytest.approx(math.sqrt(6), rel=1e-5)
+
+
+def test_bad_recipes_are_refused_by_name() -> None:
+    with pytest.raises(InputError, match="epochs is 0"):
+        Recipe(epochs=0, batch_size=1, optimiser=SGD)
+    with pytest.raises(InputError, match="sgd, muon"):
+        make_descent(LinearNet(2, 2), name="adam", steps=1, steps_per_epoch=1)
+    with pytest.raises(InputError, match="triangle, halving, constant"):
+        make_schedule(name="cosine", steps=1, steps_per_epoch=1)
+    with pytest.raises(InputError, match="learning_rat"):
+        make_descent(LinearNet(2, 2), name="sgd", steps=1, steps_per_epoch=1, learning_rat=1.0)
