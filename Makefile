@@ -2,6 +2,7 @@
 # make run PIPELINE=mnist_robust    the MNIST experiment
 # make run ENV=quick                the same DAG in minutes
 # make test                         lint, types, tests
+# make repro ARGS=mnist_report      the same by DVC: only what changed runs again
 # make ui                           the nets side by side, on http://127.0.0.1:5000
 
 PIPELINE ?= cifar_robust
@@ -12,7 +13,7 @@ BIN := .venv/bin
 EXPERIMENT := $(PIPELINE:_robust=)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test ui setup
+.PHONY: run test repro ui setup
 
 run: .venv/ready
 	$(BIN)/kedro run --pipeline=$(PIPELINE) --env=$(ENV) $(ARGS)
@@ -25,6 +26,9 @@ test: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+repro: .venv/ready
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro $(ARGS)
 
 ui: .venv/ready
 	$(BIN)/kedro mlflow ui

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kedro.config import OmegaConfigLoader
+from kedro.framework.project import settings
 from kedro.pipeline import Pipeline
 
 from robustify.configuration import Experiment, experiments_of
@@ -54,8 +55,6 @@ def experiment_pipeline(name: str, experiment: Experiment) -> Pipeline:
 
 
 def _experiments_on_disk() -> dict[str, Experiment]:
-    from robustify.settings import CONFIG_LOADER_ARGS
-
     conf = Path(__file__).parents[2] / "conf"
-    loader = OmegaConfigLoader(str(conf), **CONFIG_LOADER_ARGS)
+    loader = OmegaConfigLoader(str(conf), **settings.CONFIG_LOADER_ARGS)
     return experiments_of(loader["parameters"])

@@ -38,6 +38,7 @@ def train_net(
     """
     from functools import partial
 
+    from robustify.configuration import Net
     from robustify.devices import choose_device
     from robustify.maximisers import make_maximiser
     from robustify.measurement import accuracy
@@ -48,16 +49,19 @@ def train_net(
     from robustify.training import Recipe, train
     from robustify.uncertainty import make_uncertainty_set
 
-    own_seed = seed + member["seed_offset"]
-    uncertainty_set = make_uncertainty_set(**member["uncertainty_set"])
-    maximiser = member.get("maximiser", {"name": "steepest_ascent"})
+    options = Net(**member)
+    own_seed = seed + options.seed_offset
+    uncertainty_set = options.uncertainty_set.model_dump()
+    maximiser = options.maximiser.model_dump()
     built = make_net(**net)
     curve = train(
         built,
         training_data.tensors["images"],
         training_data.tensors["labels"],
         objective=WorstCase(
-            uncertainty_set=uncertainty_set, maximiser=make_maximiser(**maximiser), **objective
+            uncertainty_set=make_uncertainty_set(**uncertainty_set),
+            maximiser=make_maximiser(**maximiser),
+            **objective,
         ),
         recipe=Recipe(**training),
         seed=own_seed,
@@ -71,7 +75,7 @@ def train_net(
     provenance = {
         "title": title,
         "seed": own_seed,
-        "uncertainty_set": member["uncertainty_set"],
+        "uncertainty_set": uncertainty_set,
         "maximiser": maximiser,
         "training": training,
         "objective": objective,
