@@ -31,7 +31,7 @@ repro: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro $(ARGS)
 
 ui: .venv/ready
-	$(BIN)/kedro mlflow ui
+	PATH="$(CURDIR)/$(BIN):$$PATH" kedro mlflow ui
 
 setup: .venv/ready
 

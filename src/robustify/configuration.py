@@ -7,13 +7,36 @@ the keys, their types and their ranges.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from robustify.errors import InputError
 
+# stage tags of the pipelines, so that --tags=NAME means one thing
+RESERVED = {"ingestion", "training", "robust", "adversarial_set", "evaluation", "reporting"}
+
+
+def _net_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in RESERVED:
+        raise ValueError(
+            f"net {name!r} must be of lower-case letters, digits and _, and none of "
+            f"{', '.join(sorted(RESERVED))}"
+        )
+    return name
+
+
+NetName = Annotated[str, AfterValidator(_net_name)]
 BASELINE = "baseline"
 POINT = "point"
 
@@ -23,7 +46,7 @@ class ConfigurationError(InputError):
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class _Named(BaseModel):
@@ -76,6 +99,14 @@ class AdversarialSet(_Strict):
 
     sets: dict[str, dict[str, Any]] = Field(min_length=1)
 
+    @field_validator("sets")
+    @classmethod
+    def _named_once(cls, sets: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, options in sets.items():
+            if "name" in options:
+                raise ValueError(f"{name} is named by its key; leave 'name' out")
+        return sets
+
 
 class Evaluation(_Strict):
     """What is measured of every net."""
@@ -93,21 +124,36 @@ class Evaluation(_Strict):
         return epsilons
 
 
+class Reported(_Strict):
+    """What the paper reports of a net, as shares."""
+
+    test_accuracy: float = Field(ge=0, le=1)
+    adversarial_set_accuracy: float = Field(ge=0, le=1)
+
+
+class Paper(_Strict):
+    """What the paper reports of the experiment; ``nets`` is empty where it reports nothing."""
+
+    adversarial_set_size: int | None = None
+    nets: dict[str, Reported] = Field(default_factory=dict)
+
+
 class Experiment(_Strict):
     """All parameters of one experiment."""
 
     title: str
     seed: int = Field(ge=0, lt=2**31)
-    device: str = "auto"
+    environment: str
+    device: str
     data: Data
     net: _Named
     training: Training
-    objective: ObjectiveOptions = ObjectiveOptions()
-    nets: dict[str, Net]
+    objective: ObjectiveOptions
+    nets: dict[NetName, Net]
     adversarial_set: AdversarialSet
     evaluation: Evaluation
     classes: list[str]
-    paper: dict[str, Any] = Field(default_factory=dict)
+    paper: Paper
 
     @model_validator(mode="after")
     def _has_a_plain_baseline(self) -> Experiment:

@@ -33,7 +33,8 @@ def single_pixel_pairs(
 ) -> dict[str, Any]:
     """Return the first l1 examples in which one pixel changed, as arguments of ``single_pixel_flips``."""
     clean = _clean(adversarial_set, test_data)
-    changed = (adversarial_set.tensors["images"] != clean).any(dim=1).flatten(1).sum(dim=1)
+    change = (adversarial_set.tensors["images"] - clean).abs().amax(dim=1).flatten(1)
+    changed = (change > 1e-6).sum(dim=1)
     is_l1 = adversarial_set.tensors["norm"] == adversarial_set.provenance["norms"].index("l1")
     picked = (is_l1 & (changed == 1)).nonzero()[:columns, 0]
     return _pairs(adversarial_set, test_data, classes, picked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from kedro.framework.cli.utils import KedroCliError
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
-from kedro.io import CatalogProtocol
+from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
@@ -17,7 +18,15 @@ from robustify import pipeline_registry
 from robustify.configuration import Experiment, experiments_of
 from robustify.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 REPORTING = Path("data/08_reporting")
+_REPORT_FILES = {
+    "figures": "figures",
+    "report": "report.html",
+    "results": "results.json",
+    "table": "table.csv",
+}
 
 
 class CheckedParameters:
@@ -52,8 +61,9 @@ class CheckedParameters:
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         """Show an error that the user can mend as one line."""
-        if isinstance(error, InputError):
-            raise KedroCliError(str(error)) from error
+        cause = error.__cause__ if isinstance(error, DatasetError) else error
+        if isinstance(cause, InputError | FileNotFoundError):
+            raise KedroCliError(str(cause)) from error
 
 
 class Summary:
@@ -87,6 +97,7 @@ class NetRuns:
 
         active = mlflow.active_run()
         self._parent = active.info.run_id if active else None
+        self._run_of.clear()
         if active:
             mlflow.set_tag("robustify.git_commit", git_commit())
 
@@ -128,13 +139,9 @@ class NetRuns:
         )
 
     @hook_impl(trylast=True)
-    def after_node_run(self, node: Node, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
-        """Log the trained net and close its run; add an evaluation to the run of its net."""
-        if self._parent is None:
-            return
-        if "training" in node.tags:
-            self._close(outputs[f"{node.namespace}.model"])
-        elif "evaluation" in node.tags:
+    def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
+        """Add an evaluation to the run of its net."""
+        if self._parent is not None and "evaluation" in node.tags:
             namespace = str(node.namespace).removesuffix("_evaluation")
             self._add(namespace, outputs[f"{namespace}.evaluation"])
 
@@ -147,30 +154,42 @@ class NetRuns:
             mlflow.end_run("FAILED")
 
     @hook_impl
-    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
-        """Put figures, tables and report into the pipeline's run."""
-        if "reporting" not in node.tags or self._parent is None:
+    def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
+        """Log a net once it is stored and close its run; put the report's files into the runs."""
+        if self._parent is None:
             return
+        if "training" in node.tags:
+            self._log_net(dataset_name, data)
+            if dataset_name == node.outputs[-1]:
+                import mlflow
+
+                mlflow.end_run()
+        elif "reporting" in node.tags:
+            self._log_report(dataset_name)
+
+    def _log_net(self, dataset_name: str, data: Any) -> None:
+        from robustify.tracking import log_trained_net
+
+        if not dataset_name.endswith(".model"):
+            return
+        try:
+            log_trained_net(data)
+        except Exception:
+            # the net is stored; that MLflow couldn't take a copy mustn't end the experiment
+            logger.warning("%s wasn't logged to MLflow", dataset_name, exc_info=True)
+
+    def _log_report(self, dataset_name: str) -> None:
         import mlflow
 
         experiment, _, name = dataset_name.partition(".")
-        folder = REPORTING / experiment
-        artifacts = {
-            "figures": folder / "figures",
-            "report": folder / "report.html",
-            "results": folder / "results.json",
-            "table": folder / "table.csv",
-        }
-        if name in artifacts and artifacts[name].exists():
-            mlflow.log_artifact(str(artifacts[name]), artifact_path=experiment)
-
-    def _close(self, trained: Any) -> None:
-        import mlflow
-
-        from robustify.tracking import log_trained_net
-
-        log_trained_net(trained)
-        mlflow.end_run()
+        if name not in _REPORT_FILES:
+            return
+        path = REPORTING / experiment / _REPORT_FILES[name]
+        mlflow.log_artifact(str(path), artifact_path=experiment)
+        if name == "figures":
+            for namespace, run_id in self._run_of.items():
+                if namespace.startswith(f"{experiment}."):
+                    mlflow.log_artifact(str(path), run_id=run_id)
 
     def _add(self, namespace: str, evaluation: dict[str, Any]) -> None:
         import mlflow

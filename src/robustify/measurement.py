@@ -7,11 +7,12 @@ weight gradient behind.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
 
+from robustify.devices import full_precision
 from robustify.errors import InputError
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.uncertainty import LinfBall, UncertaintySet, perturbation_norm
@@ -29,7 +30,7 @@ def predict(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -> 
         batch_size: images a forward pass.
     """
     device = _device(net)
-    with evaluation_mode(net):
+    with evaluation_mode(net), full_precision():
         classes = [
             net(_pixels(batch, device)).argmax(dim=1).cpu() for batch in images.split(batch_size)
         ]
@@ -68,7 +69,7 @@ def epsilon_sweep(
     """
     device = _device(net)
     right = dict.fromkeys(epsilons, 0)
-    with evaluation_mode(net):
+    with evaluation_mode(net), full_precision():
         for batch, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
             x, y = _pixels(batch, device), y.to(device)
             gradient = input_gradient(net, x, y)
@@ -140,7 +141,7 @@ def attack(
     """
     device = _device(net)
     found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in uncertainty_sets}
-    with evaluation_mode(net):
+    with evaluation_mode(net), full_precision():
         for start in range(0, len(images), batch_size):
             x = _pixels(images[start : start + batch_size], device)
             y = labels[start : start + batch_size].to(device)
@@ -161,7 +162,7 @@ def attack(
                         "realised_norm": perturbation_norm(name, (worst - x)[success]).cpu(),
                     }
                 )
-    return _join(found)
+    return _still_wrong(net, _join(found))
 
 
 def _join(found: Mapping[str, list[dict[str, Tensor]]]) -> AdversarialExamples:
@@ -172,9 +173,20 @@ def _join(found: Mapping[str, list[dict[str, Tensor]]]) -> AdversarialExamples:
     return AdversarialExamples(**columns, norm=norm, norms=tuple(found))
 
 
+def _still_wrong(net: nn.Module, examples: AdversarialExamples) -> AdversarialExamples:
+    # in a batch of other examples the last bits of a logit may differ, and a near-tie with them
+    wrong = predict(net, examples.images) != examples.labels
+    columns = {
+        field.name: getattr(examples, field.name)[wrong]
+        for field in fields(examples)
+        if field.name != "norms"
+    }
+    return AdversarialExamples(**columns, norms=examples.norms)
+
+
 def survives_rounding(net: nn.Module, examples: AdversarialExamples) -> Tensor:
     """Return which examples the net still gets wrong once rounded to uint8, bool, shape (N,)."""
-    rounded = (examples.images * 255).round().to(torch.uint8)
+    rounded = (examples.images * 255).round().clamp(0, 255).to(torch.uint8)
     return predict(net, rounded) != examples.labels
 
 

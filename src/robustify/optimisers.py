@@ -28,6 +28,8 @@ class Muon(Optimizer):
     """
 
     def __init__(self, parameters: Iterable[Tensor], *, lr: float, momentum: float = 0.6) -> None:
+        if lr < 0 or not 0 <= momentum < 1:
+            raise InputError(f"lr {lr} must be >= 0 and momentum {momentum} in [0, 1)")
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
@@ -108,7 +110,9 @@ def make_descent(
         factor = make_schedule(
             steps=steps, steps_per_epoch=steps_per_epoch, **(schedule or {"name": "triangle"})
         )
-    except TypeError as error:
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
         raise InputError(f"optimiser {name!r} with options {options}: {error}") from error
     return Descent(optimisers, factor)
 
@@ -126,6 +130,10 @@ def make_schedule(
     ``triangle`` rises linearly over the share ``warmup`` of the training and falls linearly to
     zero, ``halving`` halves every ``epochs_per_halving`` epochs, ``constant`` stays at one.
     """
+    if not 0 <= warmup < 1:
+        raise InputError(f"warmup is {warmup}; it must be in [0, 1)")
+    if epochs_per_halving < 1:
+        raise InputError(f"epochs_per_halving is {epochs_per_halving}; it must be at least 1")
     if name == "constant":
         return lambda step: 1.0
     if name == "halving":

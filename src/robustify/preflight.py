@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
+
+import torch
 
 from robustify.configuration import Experiment
 from robustify.devices import choose_device
@@ -26,15 +28,21 @@ def check(name: str, experiment: Experiment) -> None:
         InputError: naming the parameter and what would be right.
     """
     specification = specification_of(experiment.data.name)
-    dimensions = int(
-        specification.image_shape[0] * specification.image_shape[1] * specification.image_shape[2]
-    )
-    if experiment.data.directory and not Path(experiment.data.directory).expanduser().is_dir():
+    dimensions = math.prod(specification.image_shape)
+    classes = len(specification.train_class_counts)
+    if len(experiment.classes) != classes:
         raise InputError(
-            f"{name}.data.directory is {experiment.data.directory!r}, which isn't a directory"
+            f"{name}.classes has {len(experiment.classes)} names; {experiment.data.name} has {classes}"
         )
     choose_device(experiment.device)
-    net = make_net(**experiment.net.model_dump())
+    net = make_net(**experiment.net.model_dump()).eval()
+    try:
+        net(torch.zeros(2, *specification.image_shape))
+    except (RuntimeError, InputError) as error:
+        raise InputError(
+            f"{name}.net {experiment.net.name!r} takes no images of shape "
+            f"{specification.image_shape}, which {experiment.data.name} has"
+        ) from error
     make_descent(
         net,
         steps=1,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 STAGES = ("ingest", "train", "attack", "evaluate", "report")
 
@@ -17,6 +18,12 @@ def register(experiment: str) -> int:
     Args:
         experiment: its name, or ``__default__`` for all.
     """
+    if any(Path("conf/local").glob("*.yml")):
+        print("conf/local overrides parameters: not registered with DVC, which knows conf/base")  # noqa: T201
+        return 0
+    if experiment != "__default__" and f"{experiment}_report:" not in Path("dvc.yaml").read_text():
+        print(f"dvc.yaml has no stages of {experiment}: not registered with DVC")  # noqa: T201
+        return 0
     names = [] if experiment == "__default__" else [f"{experiment}_{stage}" for stage in STAGES]
     command = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force", *names]
     status = subprocess.run(command, check=False).returncode

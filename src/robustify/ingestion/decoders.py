@@ -151,8 +151,10 @@ def _decode_json_labels(path: Path) -> Labels:
         values = json.loads(path.read_text())
     except ValueError as error:
         raise DataError(f"{path} isn't JSON: {error}") from error
-    if not isinstance(values, list) or not all(type(value) is int for value in values):
-        raise DataError(f"{path} isn't a list of whole numbers")
+    if not isinstance(values, list) or not all(
+        type(value) is int and 0 <= value < 256 for value in values
+    ):
+        raise DataError(f"{path} isn't a list of whole numbers below 256")
     return np.array(values, dtype=np.int64)
 
 

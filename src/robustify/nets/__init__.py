@@ -5,6 +5,7 @@ A net is one file here and one line in ``NETS``.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from robustify.errors import InputError
 from robustify.nets.airbench import AirbenchNet
 from robustify.nets.mnist_convnet import MnistConvnet
 from robustify.nets.vgg import VGG
+
+_global_generator = threading.Lock()
 
 NETS: dict[str, type[nn.Module]] = {
     "mnist_convnet": MnistConvnet,
@@ -32,7 +35,7 @@ def make_net(name: str, **options: Any) -> nn.Module:
         raise InputError(f"net {name!r} is unknown; known: {', '.join(NETS)}")
     try:
         return NETS[name](**options)
-    except TypeError as error:
+    except (TypeError, RuntimeError) as error:
         raise InputError(f"net {name!r} with options {options}: {error}") from error
 
 
@@ -44,7 +47,8 @@ def initialise(net: nn.Module, images: Tensor, generator: torch.Generator) -> No
         images: training images, uint8, shape (N, C, H, W).
         generator: a CPU generator; the only source of randomness.
     """
-    with torch.random.fork_rng(devices=[]):
+    # the layers' own initialisers draw from the global generator: one net at a time
+    with _global_generator, torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
         for module in net.modules():
             if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.BatchNorm1d):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from robustify.errors import InputError
+
 MNIST_MEAN, MNIST_STD = (0.1307,), (0.3081,)
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
@@ -17,6 +19,9 @@ class Standardise(nn.Module):
     Args:
         mean: one value a channel, on the [0, 1] scale.
         std: one value a channel, on the [0, 1] scale.
+
+    Raises:
+        InputError: for images with another number of channels.
     """
 
     mean: Tensor
@@ -28,4 +33,7 @@ class Standardise(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] != self.mean.shape[1]:
+            # broadcasting would make a colour image of a grey one
+            raise InputError(f"images have {x.shape[1]} channels, expected {self.mean.shape[1]}")
         return (x - self.mean) / self.std

@@ -6,6 +6,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from robustify.nets.standardise import Standardise
 
@@ -40,8 +41,8 @@ class VGG(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.einsum("oc,nchw->nohw", self.yuv, x)
-        return cast(Tensor, self.classifier(self.features(self.standardise(x)).flatten(1)))
+        yuv = functional.conv2d(x, self.yuv[:, :, None, None])
+        return cast(Tensor, self.classifier(self.features(self.standardise(yuv)).flatten(1)))
 
     def prepare(self, images: Tensor) -> None:
         """Initialise the convolutions after He et al. (2015); the images aren't used."""

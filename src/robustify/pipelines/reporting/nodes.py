@@ -58,27 +58,31 @@ def gather_results(
     )
 
 
-def draw_figures(
+def write_report(
+    results: dict[str, Any],
+    table: pd.DataFrame,
     epsilon_sweep: pd.DataFrame,
     learning_curves: pd.DataFrame,
     adversarial_set: Tensors,
     test_data: Tensors,
-    title: str,
-    classes: list[str],
-) -> dict[str, Figure]:
-    """Return the experiment's figures by file name.
+    settings: dict[str, Any],
+) -> tuple[str, dict[str, Figure]]:
+    """Return the report, one self-contained HTML page, and its figures by file name.
 
     Args:
+        results: content of ``results.json``.
+        table: see :func:`robustify.results.summary_table`.
         epsilon_sweep: see :func:`robustify.results.epsilon_sweep_table`.
         learning_curves: see :func:`robustify.results.learning_curves_table`.
         adversarial_set: the stored set.
         test_data: ``images`` and ``labels``.
-        title: of the experiment.
-        classes: names of the classes.
+        settings: the experiment's parameters.
     """
     from robustify import figures
     from robustify.gallery import sample_pairs, single_pixel_pairs
+    from robustify.report import render_html
 
+    title, classes = settings["title"], settings["classes"]
     drawn = {
         "accuracy_versus_epsilon.png": figures.accuracy_versus_epsilon(
             epsilon_sweep, f"{title}: FGSM against each net's own weights"
@@ -96,23 +100,4 @@ def draw_figures(
             **single_pixel_pairs(adversarial_set, test_data, classes),
             title=f"{title}: one pixel flips the label",
         )
-    return drawn
-
-
-def write_report(
-    results: dict[str, Any],
-    table: pd.DataFrame,
-    figures: dict[str, Figure],
-    settings: dict[str, Any],
-) -> tuple[str, dict[str, Figure]]:
-    """Return the report, one self-contained HTML page, and the figures as they were drawn.
-
-    Args:
-        results: content of ``results.json``.
-        table: see :func:`robustify.results.summary_table`.
-        figures: by file name.
-        settings: the experiment's parameters.
-    """
-    from robustify.report import render_html
-
-    return render_html(results, table, figures, settings), figures
+    return render_html(results, table, drawn, settings), drawn

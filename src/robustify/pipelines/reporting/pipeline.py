@@ -6,11 +6,7 @@ from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
-from robustify.pipelines.reporting.nodes import (
-    draw_figures,
-    gather_results,
-    write_report,
-)
+from robustify.pipelines.reporting.nodes import gather_results, write_report
 
 
 def create_pipeline(experiment: str, nets: tuple[str, ...]) -> Pipeline:
@@ -38,21 +34,16 @@ def create_pipeline(experiment: str, nets: tuple[str, ...]) -> Pipeline:
                 name="gather",
             ),
             Node(
-                draw_figures,
+                write_report,
                 [
+                    "results",
+                    "table",
                     "epsilon_sweep",
                     "learning_curves",
                     "adversarial_set",
                     "test_data",
-                    "params:title",
-                    "params:classes",
+                    "params:settings",
                 ],
-                "drawn",
-                name="draw",
-            ),
-            Node(
-                write_report,
-                ["results", "table", "drawn", "params:settings"],
                 ["report", "figures"],
                 name="report",
             ),
@@ -67,4 +58,4 @@ def create_pipeline(experiment: str, nets: tuple[str, ...]) -> Pipeline:
     )
 
 
-_PARAMETERS = ("paper", "seed", "device", "title", "classes")
+_PARAMETERS = ("paper", "seed", "device")
