@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from kedro.framework.cli.utils import KedroCliError
+from click import ClickException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
@@ -41,7 +41,7 @@ class CheckedParameters:
         try:
             self._experiments = experiments_of(context.params)
         except InputError as error:
-            raise KedroCliError(str(error)) from error
+            raise ClickException(str(error)) from error
         pipeline_registry.use_experiments(self._experiments)
         pipelines.configure(pipeline_registry.__name__)
 
@@ -56,14 +56,16 @@ class CheckedParameters:
                 if name in tags:
                     check(name, experiment)
         except InputError as error:
-            raise KedroCliError(str(error)) from error
+            raise ClickException(str(error)) from error
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         """Show an error that the user can mend as one line."""
-        cause = error.__cause__ if isinstance(error, DatasetError) else error
+        cause: BaseException | None = error
+        while isinstance(cause, DatasetError):
+            cause = cause.__cause__
         if isinstance(cause, InputError | FileNotFoundError):
-            raise KedroCliError(str(cause)) from error
+            raise ClickException(str(cause)) from error
 
 
 class Summary:

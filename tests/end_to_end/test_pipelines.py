@@ -35,10 +35,9 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("conf", "pyproject.toml", ".telemetry"):
+        for name in ("conf", "src", "pyproject.toml", ".telemetry"):
             source = PROJECT / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
-        (folder / "src").symlink_to(PROJECT / "src")
         raw = PROJECT / "data" / "01_raw"
         acquire("mnist", raw_directory=raw)
         acquire("cifar10", raw_directory=raw)
@@ -46,14 +45,15 @@ class Project:
         (folder / "data" / "01_raw").symlink_to(raw)
 
     def kedro(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        finished = subprocess.run(
             [sys.executable, "-m", "kedro", *arguments],
             cwd=self.folder,
-            check=check,
             capture_output=True,
             text=True,
             env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/mlflow.db"},
         )
+        assert finished.returncode == 0 or not check, (finished.stdout + finished.stderr)[-5000:]
+        return finished
 
     def results(self, experiment: str) -> dict:
         return json.loads(
@@ -189,4 +189,18 @@ def test_a_wrong_parameter_is_one_line_before_any_work(project: Project) -> None
     )  # fmt: skip
     assert failed.returncode != 0
     assert "'l7' is unknown; known: point, l1, l2, linf" in failed.stderr + failed.stdout
+    assert "Traceback" not in failed.stderr + failed.stdout
+
+
+def test_a_damaged_file_is_named_in_one_line(project: Project, runs: dict[str, str]) -> None:
+    path = project.folder / "data/06_models/mnist/l2.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    failed = project.kedro(
+        "run", "--pipeline=mnist_robust", "--env=quick", "--nodes=mnist.l2_evaluation.evaluate",
+        check=False,
+    )  # fmt: skip
+    path.write_bytes(content)
+    assert failed.returncode != 0
+    assert "l2.safetensors is damaged" in (failed.stderr + failed.stdout).replace("\n", " ")
     assert "Traceback" not in failed.stderr + failed.stdout
