@@ -48,7 +48,11 @@ def test_all_mistakes_are_reported_at_once_with_their_keys(parameters: dict[str,
         experiments_of(parameters)
     message = str(caught.value)
     assert "\n" not in message
-    for part in ("mnist.training.epoch:", "mnist.training.batch_size:", "epsilon 1.5"):
+    for part in (
+        "mnist.training.epoch: is unknown; did you mean epochs?",
+        "mnist.training.batch_size:",
+        "epsilon 1.5",
+    ):
         assert part in message
 
 

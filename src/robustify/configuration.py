@@ -6,6 +6,7 @@ the keys, their types and their ranges.
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -195,7 +196,16 @@ def _problems(name: str, error: ValidationError | TypeError) -> list[str]:
     if isinstance(error, TypeError):
         return [f"{name}: must be a mapping of parameters"]
     return [
-        f"{'.'.join([name, *map(str, problem['loc'])])}: {problem['msg']}"
-        + ("" if problem["type"] == "missing" else f" (got {problem['input']!r:.80})")
+        f"{'.'.join([name, *map(str, problem['loc'])])}: {_complaint(dict(problem))}"
         for problem in error.errors()
     ]
+
+
+def _complaint(problem: dict[str, Any]) -> str:
+    if problem["type"] == "missing":
+        return "is missing"
+    if problem["type"] == "extra_forbidden":
+        known = {field for model in _Strict.__subclasses__() for field in model.model_fields}
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        return "is unknown" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{problem['msg']} (got {problem['input']!r:.80})"
