@@ -32,16 +32,13 @@ def log_trained_net(trained: TrainedNet) -> None:
     mlflow.set_tags(
         {
             "robustify.data_sha256": provenance["training_data"]["data_sha256"],
-            WEIGHTS_TAG: provenance_hash(trained),
+            WEIGHTS_TAG: weights_sha256(trained),
         }
     )
     shape = _input_shape(provenance["training_data"]["data"])
     example = np.zeros((2, *shape), dtype=np.float32)
-    net = trained.net.to("cpu").eval()
-    for weight in net.parameters():
-        weight.grad = None
     mlflow.pytorch.log_model(
-        net,
+        trained.net.to("cpu").eval(),
         name="model",
         input_example=example,
         pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
@@ -49,7 +46,7 @@ def log_trained_net(trained: TrainedNet) -> None:
     )
 
 
-def provenance_hash(trained: TrainedNet) -> str:
+def weights_sha256(trained: TrainedNet) -> str:
     """Return the SHA-256 of the net's weights, as its file's header has it."""
     from robustify.storage import tensors_sha256
 
@@ -76,12 +73,12 @@ def log_evaluation(evaluation: Mapping[str, Any]) -> None:
     )
 
 
-def find_run(weights_sha256: str) -> str | None:
+def find_run(sha256: str) -> str | None:
     """Return the id of the latest run that trained a net with these weights, if there is one."""
     import mlflow
 
     found = mlflow.search_runs(
-        filter_string=f"tags.`{WEIGHTS_TAG}` = '{weights_sha256}'",
+        filter_string=f"tags.`{WEIGHTS_TAG}` = '{sha256}'",
         order_by=["attributes.start_time DESC"],
         max_results=1,
         output_format="list",
