@@ -53,15 +53,24 @@ def test_every_flipped_bit_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "set"
     save_tensors(path, CONTENT)
     content = path.read_bytes()
-    start = len(content) - 40  # the tensors' bytes
-    for position in range(start, len(content)):
-        path.write_bytes(
-            content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
-        )
-        with pytest.raises(ValueError, match=r"set is damaged"):
+    for position in range(len(content)):
+        for bit in range(8):
+            flipped = bytes([content[position] ^ (1 << bit)])
+            path.write_bytes(content[:position] + flipped + content[position + 1 :])
+            with pytest.raises(ValueError, match=r"set is damaged|set isn't a readable"):
+                load_tensors(path)
+
+
+def test_a_cut_or_extended_file_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "set"
+    save_tensors(path, CONTENT)
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match="set isn't a readable Robustify file"):
             load_tensors(path)
-    path.write_bytes(content[:-5])
-    with pytest.raises(ValueError, match="isn't a readable Robustify file"):
+    path.write_bytes(content + b"\0")
+    with pytest.raises(ValueError, match="set isn't a readable Robustify file"):
         load_tensors(path)
 
 

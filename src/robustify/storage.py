@@ -1,14 +1,12 @@
 """Tensors and nets on disk: safetensors with one JSON header that says where they come from.
 
-No pickle is read or written. Files are written to a temporary name, then renamed.
+No pickle is read or written.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +17,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from robustify.atomic import replacing
 from robustify.errors import InputError
 from robustify.nets import make_net
 
 # several header keys are written in random order; one key keeps the file's bytes the same
 HEADER_KEY = "provenance"
+TENSORS_HASH = "tensors_sha256"
+PROVENANCE_HASH = "provenance_sha256"
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,26 @@ class Tensors:
 
 
 def save_tensors(path: Path, content: Tensors) -> None:
-    """Write tensors and provenance to ``path``, with a hash of the tensors in the header."""
+    """Write tensors and provenance to ``path``, with a hash of either in the header.
+
+    Raises:
+        InputError: if the file can't be written; the old one is kept.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in content.tensors.items()}
-    provenance = {**content.provenance, "tensors_sha256": tensors_sha256(tensors)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        save_file(tensors, temporary, {HEADER_KEY: json.dumps(provenance, sort_keys=True)})
+    provenance = {**content.provenance, TENSORS_HASH: tensors_sha256(tensors)}
+    provenance[PROVENANCE_HASH] = _provenance_sha256(provenance)
+    header = {HEADER_KEY: json.dumps(provenance, sort_keys=True)}
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, header)
+        except SafetensorError as error:
+            # safetensors reports a full disk as an error of its own
+            raise OSError(str(error)) from error
         temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def load_tensors(path: Path) -> Tensors:
-    """Read what :func:`save_tensors` wrote and check it against the hash in its header.
+    """Read what :func:`save_tensors` wrote and check it against the hashes in its header.
 
     Raises:
         ValueError: if the file is damaged or isn't one of ours; names the file.
@@ -65,11 +68,20 @@ def load_tensors(path: Path) -> Tensors:
             header = (file.metadata() or {}).get(HEADER_KEY, "")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         provenance = json.loads(header)
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise InputError(f"{path} isn't a readable Robustify file: {error}") from error
-    if provenance.get("tensors_sha256") != tensors_sha256(tensors):
+    if not isinstance(provenance, dict) or provenance.get(PROVENANCE_HASH) != _provenance_sha256(
+        provenance
+    ):
+        raise InputError(f"{path} is damaged: its header doesn't have the hash written in it")
+    if provenance.get(TENSORS_HASH) != tensors_sha256(tensors):
         raise InputError(f"{path} is damaged: its tensors don't have the hash in its header")
     return Tensors(tensors, provenance)
+
+
+def _provenance_sha256(provenance: Mapping[str, Any]) -> str:
+    covered = {name: value for name, value in provenance.items() if name != PROVENANCE_HASH}
+    return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
