@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -75,10 +75,44 @@ class Descent:
 
     def step(self) -> None:
         """Descend along the gradients, clear them, and move the schedule on."""
-        for optimiser, scheduler in zip(self.optimisers, self._schedulers, strict=True):
+        for optimiser, scheduler in self._pairs():
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
             scheduler.step()
+
+    def state(self) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+        """Return the optimisers' tensors by name, and what else they and their schedules remember as JSON."""
+        tensors: dict[str, Tensor] = {}
+        rest: list[dict[str, Any]] = []
+        for number, (optimiser, scheduler) in enumerate(self._pairs()):
+            state = optimiser.state_dict()
+            for weight, values in state["state"].items():
+                for name, value in values.items():
+                    if isinstance(value, Tensor):
+                        tensors[f"optimiser.{number}.{weight}.{name}"] = value
+            schedule = scheduler.state_dict()
+            schedule.pop("lr_lambdas")
+            rest.append({"param_groups": state["param_groups"], "schedule": schedule})
+        return tensors, rest
+
+    def restore(self, tensors: Mapping[str, Tensor], rest: list[dict[str, Any]]) -> None:
+        """Go on from what :meth:`state` returned; tensors of other names are left alone."""
+        for number, (optimiser, scheduler) in enumerate(self._pairs()):
+            weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in tensors.items():
+                kind, *place = key.split(".")
+                if kind == "optimiser" and int(place[0]) == number:
+                    # in the weight's own memory format, as if it had never been stored
+                    like = torch.empty_like(weights[int(place[1])], dtype=value.dtype)
+                    state.setdefault(int(place[1]), {})[place[2]] = like.copy_(value)
+            optimiser.load_state_dict(
+                {"state": state, "param_groups": rest[number]["param_groups"]}
+            )
+            scheduler.load_state_dict({**rest[number]["schedule"], "lr_lambdas": [None]})
+
+    def _pairs(self) -> Iterable[tuple[Optimizer, LambdaLR]]:
+        return zip(self.optimisers, self._schedulers, strict=True)
 
 
 def make_descent(

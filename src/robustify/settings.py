@@ -9,13 +9,30 @@ from typing import Any
 # before any plugin is imported: no telemetry, and a store that doesn't follow the working directory
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
+# a tracking server that goes away must cost a training seconds, not the minutes of MLflow's defaults
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault(
     "MLFLOW_TRACKING_URI", f"sqlite:///{(Path(__file__).parents[2] / 'mlflow.db').as_posix()}"
 )
 
-from robustify.hooks import CheckedParameters, NetRuns, Summary
+from robustify.hooks import (
+    CheckedParameters,
+    CleanTermination,
+    ExclusiveData,
+    NetRuns,
+    Summary,
+    TolerantTracking,
+)
 
-HOOKS = (CheckedParameters(), NetRuns(), Summary())
+HOOKS = (
+    CheckedParameters(),
+    CleanTermination(),
+    ExclusiveData(),
+    NetRuns(),
+    Summary(),
+    TolerantTracking(),
+)
 
 CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",

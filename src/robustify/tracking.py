@@ -5,36 +5,64 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from robustify.journal import Journal, NetRun
 
 if TYPE_CHECKING:
     from robustify.storage import TrainedNet
     from robustify.training import Epoch
 
+REPORTING = Path("data/08_reporting")
 WEIGHTS_TAG = "robustify.weights_sha256"
+RUN_KEY_TAG = "robustify.run_key"
 
 
-def log_epoch(epoch: Epoch) -> None:
+# the runs of the nets that this process trains, by experiment and net
+_runs: dict[str, NetRun] = {}
+
+
+def register_run(run: NetRun) -> None:
+    """Let what is measured of the net go to this run."""
+    _runs[run.name] = run
+
+
+def forget_runs() -> None:
+    """Tell MLflow of no net any more."""
+    _runs.clear()
+
+
+def run_of(title: str) -> NetRun | None:
+    """Return the run of a net, e.g. ``mnist.l2``, if this process trains it."""
+    return _runs.get(title)
+
+
+def journal_of(title: str) -> Journal:
+    """Return the journal of the experiment that the net or experiment ``title`` belongs to."""
+    return Journal(REPORTING / title.partition(".")[0])
+
+
+def log_epoch(title: str, epoch: Epoch) -> None:
     """Log an epoch's loss, test accuracy and seconds to the net's run, as it ends."""
-    import mlflow
-
-    if mlflow.active_run() is not None:
-        mlflow.log_metrics(epoch.metrics(), step=epoch.epoch)
+    run = run_of(title)
+    if run is not None:
+        journal_of(title).record(run, epoch.metrics(), step=epoch.epoch)
 
 
 def log_trained_net(trained: TrainedNet) -> None:
-    """Log the net itself, in a form that needs no pickle to load, and the hashes that identify it."""
+    """Log the net to the active run, in a form that needs no pickle to load, and the hashes that identify it."""
     import mlflow
     import numpy as np
     import torch
 
+    active = mlflow.active_run()
+    if active is None:
+        return
+    sha256 = weights_sha256(trained)
+    if mlflow.get_run(active.info.run_id).data.tags.get(WEIGHTS_TAG) == sha256:
+        return
     provenance = trained.provenance
-    mlflow.set_tags(
-        {
-            "robustify.data_sha256": provenance["training_data"]["data_sha256"],
-            WEIGHTS_TAG: weights_sha256(trained),
-        }
-    )
     shape = _input_shape(provenance["training_data"]["data"])
     example = np.zeros((2, *shape), dtype=np.float32)
     mlflow.pytorch.log_model(
@@ -43,6 +71,12 @@ def log_trained_net(trained: TrainedNet) -> None:
         input_example=example,
         pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
         export_model=True,
+    )
+    mlflow.set_tags(
+        {
+            "robustify.data_sha256": provenance["training_data"]["data_sha256"],
+            WEIGHTS_TAG: sha256,
+        }
     )
 
 
@@ -53,24 +87,34 @@ def weights_sha256(trained: TrainedNet) -> str:
     return tensors_sha256(dict(trained.net.state_dict()))
 
 
-def log_evaluation(evaluation: Mapping[str, Any]) -> None:
-    """Log what was measured of a net to its run."""
+def evaluation_metrics(evaluation: Mapping[str, Any]) -> dict[str, float]:
+    """Return what was measured of a net, as MLflow's metrics."""
+    return {
+        "test_accuracy_final": evaluation["test_accuracy"],
+        "adversarial_set_accuracy": evaluation["adversarial_set_accuracy"],
+        **{
+            f"adversarial_set_accuracy_{norm}": share
+            for norm, share in evaluation["adversarial_set_accuracy_by_norm"].items()
+        },
+        **{
+            f"fgsm_accuracy_epsilon_{epsilon}": share
+            for epsilon, share in evaluation["epsilon_sweep"].items()
+        },
+    }
+
+
+def find_unfinished(run_key: str, experiment: str) -> str | None:
+    """Return the id of the latest pipeline run of this key that never came to its end, if there is one."""
     import mlflow
 
-    mlflow.log_metrics(
-        {
-            "test_accuracy_final": evaluation["test_accuracy"],
-            "adversarial_set_accuracy": evaluation["adversarial_set_accuracy"],
-            **{
-                f"adversarial_set_accuracy_{norm}": share
-                for norm, share in evaluation["adversarial_set_accuracy_by_norm"].items()
-            },
-            **{
-                f"fgsm_accuracy_epsilon_{epsilon}": share
-                for epsilon, share in evaluation["epsilon_sweep"].items()
-            },
-        }
+    found = mlflow.search_runs(
+        experiment_names=[experiment],
+        filter_string=f"tags.`{RUN_KEY_TAG}` = '{run_key}' and attributes.status != 'FINISHED'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+        output_format="list",
     )
+    return str(found[0].info.run_id) if found else None
 
 
 def find_run(sha256: str) -> str | None:

@@ -17,9 +17,9 @@ from PIL import Image
 from robustify.ingestion.specification import DataError, Images, Labels, RawData
 
 _IDX_UINT8 = 0x08
-_LARGEST_IDX = 64 * 2**20
+LARGEST_FILE = 64 * 2**20
 _CIFAR_RECORD = 1 + 3 * 32 * 32
-_PNG_BATCH = (1024, 10000)  # width, height: one row an image
+PNG_BATCH = (1024, 10000)  # width, height: one row an image
 
 MNIST_FILES = (
     "train-images-idx3-ubyte",
@@ -86,12 +86,12 @@ def decode_cifar_binary(directory: Path) -> RawData:
 
 def decode_cifar_png(directory: Path) -> RawData:
     """Return CIFAR-10 from PNG batches (a row an image) and JSON lists of labels."""
-    train = [_decode_png_batch(directory / name) for name in CIFAR_PNG_FILES[:5]]
+    train = [decode_png_batch(directory / name) for name in CIFAR_PNG_FILES[:5]]
     return RawData(
         np.concatenate(train),
-        _decode_json_labels(directory / CIFAR_PNG_FILES[5]),
-        _decode_png_batch(directory / CIFAR_PNG_FILES[6]),
-        _decode_json_labels(directory / CIFAR_PNG_FILES[7]),
+        decode_json_labels(directory / CIFAR_PNG_FILES[5]),
+        decode_png_batch(directory / CIFAR_PNG_FILES[6]),
+        decode_json_labels(directory / CIFAR_PNG_FILES[7]),
     )
 
 
@@ -106,16 +106,16 @@ def _idx_path(directory: Path, name: str) -> Path:
 
 def _read_bytes(path: Path) -> bytes:
     if path.suffix != ".gz":
-        if path.stat().st_size > _LARGEST_IDX:
-            raise DataError(f"{path} has more than {_LARGEST_IDX} bytes")
+        if path.stat().st_size > LARGEST_FILE:
+            raise DataError(f"{path} has more than {LARGEST_FILE} bytes")
         return path.read_bytes()
     try:
         with gzip.open(path) as file:
-            content = file.read(_LARGEST_IDX + 1)
+            content = file.read(LARGEST_FILE + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} can't be unzipped: {error}") from error
-    if len(content) > _LARGEST_IDX:
-        raise DataError(f"{path} unzips to more than {_LARGEST_IDX} bytes")
+    if len(content) > LARGEST_FILE:
+        raise DataError(f"{path} unzips to more than {LARGEST_FILE} bytes")
     return content
 
 
@@ -129,27 +129,44 @@ def _decode_cifar_batch(path: Path) -> tuple[Images, Labels]:
     return records[:, 1:].reshape(-1, 3, 32, 32), _labels(records[:, 0])
 
 
-def _decode_png_batch(path: Path) -> Images:
+def decode_png_batch(path: Path) -> Images:
+    """Return the images of a PNG that holds one of them a row, uint8, shape (N, 3, 32, 32).
+
+    Raises:
+        DataError: if the file isn't a PNG of that size.
+    """
     if not path.is_file():
         raise DataError(f"{path.parent} has no {path.name}")
+    if path.stat().st_size > LARGEST_FILE:
+        raise DataError(f"{path} has more than {LARGEST_FILE} bytes")
     try:
         with Image.open(path, formats=["PNG"]) as picture:
-            if picture.size != _PNG_BATCH or picture.mode not in ("RGB", "RGBA"):
+            if picture.size != PNG_BATCH or picture.mode not in ("RGB", "RGBA"):
                 raise DataError(
-                    f"{path} is {picture.mode} {picture.size}, expected RGB {_PNG_BATCH}"
+                    f"{path} is {picture.mode} {picture.size}, expected RGB {PNG_BATCH}"
                 )
             pixels = np.asarray(picture.convert("RGB"))
-    except (OSError, SyntaxError, zlib.error) as error:
+    except DataError:
+        raise
+    except Exception as error:
+        # on damaged files Pillow raises whatever its parsers happen to trip over
         raise DataError(f"{path} isn't a readable PNG: {error}") from error
     return np.ascontiguousarray(pixels.reshape(-1, 32, 32, 3).transpose(0, 3, 1, 2))
 
 
-def _decode_json_labels(path: Path) -> Labels:
+def decode_json_labels(path: Path) -> Labels:
+    """Return the labels of a JSON list, int64, shape (N,).
+
+    Raises:
+        DataError: if the file isn't a list of whole numbers below 256.
+    """
     if not path.is_file():
         raise DataError(f"{path.parent} has no {path.name}")
+    if path.stat().st_size > LARGEST_FILE:
+        raise DataError(f"{path} has more than {LARGEST_FILE} bytes")
     try:
         values = json.loads(path.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} isn't JSON: {error}") from error
     if not isinstance(values, list) or not all(
         type(value) is int and 0 <= value < 256 for value in values

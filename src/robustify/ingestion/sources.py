@@ -111,9 +111,15 @@ def extract_members(archive: Path, directory: Path, names: Sequence[str]) -> Non
                 name = Path(member.name).name
                 content = tar.extractfile(member) if member.isreg() and name in names else None
                 if content is not None:
+                    if member.size > decoders.LARGEST_FILE:
+                        raise DataError(
+                            f"{archive.name}: {name} unpacks to more than {decoders.LARGEST_FILE} bytes"
+                        )
                     with (directory / name).open("wb") as file:
                         shutil.copyfileobj(content, file)
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"{archive.name} can't be unpacked ({_one_line(error)})") from error
 
 

@@ -37,9 +37,12 @@ def train_net(
         title: experiment and net, e.g. ``mnist.l2``.
     """
     from functools import partial
+    from pathlib import Path
 
+    from robustify.checkpoints import Checkpoints
     from robustify.configuration import Net
-    from robustify.devices import choose_device
+    from robustify.devices import choose_device, choose_precision
+    from robustify.fingerprint import fingerprint
     from robustify.maximisers import make_maximiser
     from robustify.measurement import accuracy
     from robustify.nets import make_net
@@ -50,36 +53,44 @@ def train_net(
     from robustify.uncertainty import make_uncertainty_set
 
     options = Net(**member)
-    own_seed = seed + options.seed_offset
-    uncertainty_set = options.uncertainty_set.model_dump()
-    maximiser = options.maximiser.model_dump()
+    settings: dict[str, Any] = {
+        "title": title,
+        "seed": seed + options.seed_offset,
+        "uncertainty_set": options.uncertainty_set.model_dump(),
+        "maximiser": options.maximiser.model_dump(),
+        "training": training,
+        "objective": objective,
+        "training_data": training_data.provenance,
+    }
+    recipe, where = Recipe(**training), choose_device(device)
+    key = fingerprint(
+        {
+            **settings,
+            "net": net,
+            "test_data": test_data.provenance,
+            "device": where.type,
+            "precision": str(choose_precision(recipe.precision, where)),
+        }
+    )
     built = make_net(**net)
     curve = train(
         built,
         training_data.tensors["images"],
         training_data.tensors["labels"],
         objective=WorstCase(
-            uncertainty_set=make_uncertainty_set(**uncertainty_set),
-            maximiser=make_maximiser(**maximiser),
+            uncertainty_set=make_uncertainty_set(**settings["uncertainty_set"]),
+            maximiser=make_maximiser(**settings["maximiser"]),
             **objective,
         ),
-        recipe=Recipe(**training),
-        seed=own_seed,
+        recipe=recipe,
+        seed=settings["seed"],
         evaluate=partial(
             accuracy, images=test_data.tensors["images"], labels=test_data.tensors["labels"]
         ),
-        device=choose_device(device),
+        device=where,
         title=title,
-        on_epoch=log_epoch,
+        on_epoch=partial(log_epoch, title),
+        checkpoints=Checkpoints(Path("data/06_models/checkpoints") / title / key[:16]),
     )
-    provenance = {
-        "title": title,
-        "seed": own_seed,
-        "uncertainty_set": uncertainty_set,
-        "maximiser": maximiser,
-        "training": training,
-        "objective": objective,
-        "training_data": training_data.provenance,
-        "test_accuracy": curve[-1].test_accuracy,
-    }
+    provenance = {**settings, "test_accuracy": curve[-1].test_accuracy}
     return TrainedNet(built, net, provenance), pd.DataFrame([asdict(epoch) for epoch in curve])

@@ -1,0 +1,58 @@
+"""Checkpoints of a training: its whole state on disk, so that a killed process loses little and changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from robustify.errors import InputError
+from robustify.storage import Tensors, load_tensors, save_tensors
+
+logger = logging.getLogger(__name__)
+
+KEPT = 2
+
+
+class Checkpoints:
+    """The latest states of one training, in a folder of its own.
+
+    Args:
+        folder: holds the checkpoints of this training alone; whoever names it sees to it that another
+            configuration, other data or other code have another folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save(self, state: Tensors, *, step: int) -> None:
+        """Store the state after ``step`` descent steps in all, and drop all but the last two.
+
+        Raises:
+            InputError: if the file can't be written; earlier checkpoints are kept.
+        """
+        save_tensors(self._folder / f"step-{step:09d}.safetensors", state)
+        for old in self._files()[:-KEPT]:
+            old.unlink()
+
+    def finish(self, state: Tensors, *, step: int) -> None:
+        """Store the finished training's state as the only one."""
+        self.save(state, step=step)
+        for old in self._files()[:-1]:
+            old.unlink()
+
+    def latest(self) -> Tensors | None:
+        """Return the latest state that is undamaged, or None if there is none."""
+        for path in reversed(self._files()):
+            try:
+                return load_tensors(path)
+            except InputError as error:
+                logger.warning("%s; an earlier checkpoint is used", error)
+        return None
+
+    def latest_path(self) -> Path | None:
+        """Return the file that :meth:`latest` tries first."""
+        files = self._files()
+        return files[-1] if files else None
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("step-*.safetensors"))

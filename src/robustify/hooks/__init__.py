@@ -1,0 +1,17 @@
+"""What happens around a Kedro run: checks, locks, tracking, and a clean end however it ends."""
+
+from robustify.hooks.checked_parameters import CheckedParameters
+from robustify.hooks.clean_termination import CleanTermination
+from robustify.hooks.exclusive_data import ExclusiveData
+from robustify.hooks.net_runs import NetRuns
+from robustify.hooks.summary import Summary
+from robustify.hooks.tolerant_tracking import TolerantTracking
+
+__all__ = [
+    "CheckedParameters",
+    "CleanTermination",
+    "ExclusiveData",
+    "NetRuns",
+    "Summary",
+    "TolerantTracking",
+]

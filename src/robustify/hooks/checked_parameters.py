@@ -1,0 +1,53 @@
+"""Parameters are checked before the first node, and mistakes end in one line."""
+
+from __future__ import annotations
+
+from click import ClickException
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import DatasetError
+from kedro.pipeline import Pipeline
+
+from robustify import pipeline_registry
+from robustify.configuration import Experiment, experiments_of
+from robustify.errors import InputError
+
+
+class CheckedParameters:
+    """Refuses wrong parameters in one line, before any work starts, and tells the registry the experiments."""
+
+    def __init__(self) -> None:
+        self._experiments: dict[str, Experiment] = {}
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check the shape of the parameters, and rebuild the pipelines from them."""
+        try:
+            self._experiments = experiments_of(context.params)
+        except InputError as error:
+            raise ClickException(str(error)) from error
+        pipeline_registry.use_experiments(self._experiments)
+        pipelines.configure(pipeline_registry.__name__)
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Make every part that a parameter names, so that a wrong name or value shows now."""
+        from robustify.preflight import check
+
+        tags = {tag for node in pipeline.nodes for tag in node.tags}
+        try:
+            for name, experiment in self._experiments.items():
+                if name in tags:
+                    check(name, experiment)
+        except InputError as error:
+            raise ClickException(str(error)) from error
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Show an error that the user can mend as one line."""
+        cause: BaseException | None = error
+        while isinstance(cause, DatasetError):
+            cause = cause.__cause__
+        if isinstance(cause, InputError | FileNotFoundError):
+            raise ClickException(str(cause)) from error

@@ -1,0 +1,56 @@
+"""Ctrl-C and polite termination end a run with the exit status that shells expect."""
+
+from __future__ import annotations
+
+import atexit
+import signal
+import sys
+import threading
+from types import FrameType
+
+from kedro.framework.hooks import hook_impl
+
+from robustify.interruption import SIGNALS
+
+
+class CleanTermination:
+    """Ends the process with 128 + signal; what was unfinished is marked so in MLflow.
+
+    A training that is going on answers the signal itself: it stores its state first.
+    """
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self) -> None:
+        """Answer signals by leaving in order."""
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                signal.signal(number, _leave)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Leave signals to whoever comes next."""
+        self._restore()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Leave signals to whoever comes next."""
+        self._restore()
+
+    def _restore(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    print("\nstopped; the same command goes on from here", file=sys.stderr)  # noqa: T201
+    # MLflow ends open runs as finished when the process exits; this comes before
+    atexit.register(_mark_killed)
+    sys.exit(128 + number)
+
+
+def _mark_killed() -> None:
+    import mlflow
+
+    while mlflow.active_run() is not None:
+        mlflow.end_run("KILLED")

@@ -1,0 +1,168 @@
+"""What MLflow is to be told of a run, kept on disk as long as MLflow doesn't take it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from robustify.atomic import replacing
+from robustify.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+FILE = "unsent_metrics.jsonl"
+# to ask again would change nothing: the run is gone, or the value isn't one
+REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+@dataclass(frozen=True)
+class NetRun:
+    """A net's MLflow run, described so that it can be found again or made when MLflow is back.
+
+    Attributes:
+        parent: id of the pipeline's run.
+        name: experiment and net, e.g. ``mnist.l2``.
+        tags: what to find it by.
+        parameters: what the net was trained with.
+    """
+
+    parent: str
+    name: str
+    tags: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def open(self) -> str:
+        """Return the id of the net's run under its parent, made if it isn't there.
+
+        Raises:
+            MlflowException: if MLflow doesn't answer.
+        """
+        from mlflow import MlflowClient
+        from mlflow.entities import Param
+        from mlflow.tracking.context.registry import resolve_tags
+        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+        client = MlflowClient()
+        experiment = client.get_run(self.parent).info.experiment_id
+        found = client.search_runs(
+            [experiment],
+            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent}' and attributes.run_name = '{self.name}'",
+            max_results=1,
+        )
+        if found:
+            return str(found[0].info.run_id)
+        tags = resolve_tags({**self.tags, MLFLOW_PARENT_RUN_ID: self.parent})
+        run = client.create_run(experiment, run_name=self.name, tags=tags)
+        parameters = [Param(name, str(value)[:6000]) for name, value in self.parameters.items()]
+        client.log_batch(run.info.run_id, params=parameters)
+        return str(run.info.run_id)
+
+
+class Journal:
+    """Hands entries to MLflow in order; what it doesn't take waits in a file for the next attempt.
+
+    Args:
+        folder: where the file with unsent entries lies.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+
+    def record(
+        self,
+        run: NetRun | str,
+        metrics: Mapping[str, float],
+        *,
+        step: int = 0,
+        status: str | None = None,
+    ) -> None:
+        """Tell MLflow, or keep it until MLflow can be told.
+
+        Args:
+            run: the net's run, or the id of any.
+            metrics: values by name.
+            step: of the metrics; a step that the run has already is left as it is.
+            status: the run's final status, if this is its end.
+        """
+        entry = {
+            "tracking_uri": _tracking_uri(),
+            "run": asdict(run) if isinstance(run, NetRun) else {"id": run},
+            "metrics": dict(metrics),
+            "step": step,
+            "timestamp": int(time.time() * 1000),
+            "status": status,
+        }
+        self._deliver([*self._waiting(), entry])
+
+    def deliver(self) -> None:
+        """Try again to tell MLflow what waits."""
+        waiting = self._waiting()
+        if waiting:
+            self._deliver(waiting)
+
+    def _deliver(self, entries: list[dict[str, Any]]) -> None:
+        from mlflow.exceptions import MlflowException
+
+        # entries of another server wait until runs are tracked there again
+        kept = [entry for entry in entries if entry["tracking_uri"] != _tracking_uri()]
+        due = [entry for entry in entries if entry["tracking_uri"] == _tracking_uri()]
+        while due:
+            try:
+                _send(due[0])
+            except MlflowException as error:
+                if error.error_code not in REFUSALS:
+                    logger.warning("MLflow doesn't answer; metrics wait in %s", self._path)
+                    break
+                logger.warning("MLflow refuses metrics, which are dropped: %s", error)
+            due.pop(0)
+        self._keep(kept + due)
+
+    def _waiting(self) -> list[dict[str, Any]]:
+        if not self._path.is_file():
+            return []
+        try:
+            return [json.loads(line) for line in self._path.read_text().splitlines()]
+        except ValueError:
+            logger.warning("%s isn't readable; it is left aside", self._path)
+            self._path.replace(self._path.with_suffix(".unreadable"))
+            return []
+
+    def _keep(self, entries: list[dict[str, Any]]) -> None:
+        if not entries:
+            self._path.unlink(missing_ok=True)
+            return
+        try:
+            with replacing(self._path) as temporary:
+                temporary.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+        except InputError as error:
+            # the checkpoint has them, too: the next run tells MLflow
+            logger.warning("%s", error)
+
+
+def _send(entry: Mapping[str, Any]) -> None:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+    client = MlflowClient()
+    about = entry["run"]
+    run_id = about["id"] if "id" in about else NetRun(**about).open()
+    fresh = [
+        Metric(name, value, entry["timestamp"], entry["step"])
+        for name, value in entry["metrics"].items()
+        if all(known.step != entry["step"] for known in client.get_metric_history(run_id, name))
+    ]
+    if fresh:
+        client.log_batch(run_id, metrics=fresh)
+    if entry["status"]:
+        client.set_terminated(run_id, entry["status"])
+
+
+def _tracking_uri() -> str:
+    import mlflow
+
+    return str(mlflow.get_tracking_uri())

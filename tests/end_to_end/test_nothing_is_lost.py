@@ -1,0 +1,286 @@
+"""Runs that are killed, stopped, cut off or refused, on small parts of the real data."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from mlflow import MlflowClient
+
+from robustify.storage import load_tensors
+
+from .project import Project, without_times
+
+SIZE = "mnist.data.training_images=2000,mnist.data.test_images=500,mnist.training.epochs=2"
+RUN = ("run", "--pipeline=mnist_robust", "--env=quick", f"--params={SIZE}")
+NETS = ("baseline", "control", "l1", "l2", "linf")
+KILLS = 3
+
+
+def runs_of(store: str) -> Counter[tuple[str, str]]:
+    """Return how often each name and status occurs among the runs of a store."""
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name("robustify")
+    found = client.search_runs([experiment.experiment_id]) if experiment else []
+    return Counter((run.info.run_name, run.info.status) for run in found)
+
+
+def epochs_logged(store: str) -> dict[str, list[int]]:
+    """Return the steps of each net's test accuracy."""
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name("robustify")
+    return {
+        run.info.run_name: [
+            metric.step for metric in client.get_metric_history(run.info.run_id, "test_accuracy")
+        ]
+        for run in client.search_runs([experiment.experiment_id])
+        if run.info.run_name.startswith("mnist.")
+    }
+
+
+WHOLE: Counter[tuple[str, str]] = Counter(
+    {("mnist_robust", "FINISHED"): 1, **{(f"mnist.{net}", "FINISHED"): 1 for net in NETS}}
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A run that nothing disturbed."""
+    project = Project(tmp_path_factory.mktemp("whole"))
+    started = time.monotonic()
+    project.kedro(*RUN)
+    project.seconds = time.monotonic() - started
+    return project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def wait_for(log: Path, words: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while words not in log.read_text():
+        assert process.poll() is None, log.read_text()[-3000:]
+        assert time.monotonic() < deadline, f"no {words!r} in {log.read_text()[-3000:]}"
+        time.sleep(0.1)
+
+
+def left_over(project: Project) -> list[str]:
+    return [str(path) for path in project.folder.rglob("*.partial")]
+
+
+def test_a_run_killed_at_random_instants_ends_as_if_it_had_not_been(
+    whole: Project, project: Project
+) -> None:
+    draw = random.Random(time.time_ns())
+    instants = []
+    for _ in range(KILLS):
+        process = project.start(*RUN)
+        instants.append(draw.uniform(2, whole.seconds))
+        try:
+            process.wait(instants[-1])
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    project.kedro(*RUN)
+    told = f"killed after {instants} s"
+    assert without_times(project.results("mnist")) == without_times(whole.results("mnist")), told
+    for net in NETS:
+        file = f"data/06_models/mnist/{net}.safetensors"
+        assert (project.folder / file).read_bytes() == (whole.folder / file).read_bytes(), told
+    found = runs_of(project.store)
+    # a run killed after its last entry to MLflow, but before its process ended, is over: the next is another
+    assert found == WHOLE or found == WHOLE + WHOLE, f"{told}: {found}"
+    assert all(steps == [1, 2] for steps in epochs_logged(project.store).values()), told
+    assert left_over(project) == [], told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_stopped_politely_stores_its_state_and_goes_on(
+    whole: Project, project: Project, number: signal.Signals
+) -> None:
+    process = project.start(*RUN)
+    wait_for(project.folder / "run.log", "mnist.control:   ", process)
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    told = (project.folder / "run.log").read_text()
+    assert "the same command goes on from here" in told
+    assert "Traceback" not in told
+    assert runs_of(project.store) == {
+        ("mnist_robust", "KILLED"): 1,
+        ("mnist.baseline", "FINISHED"): 1,
+        ("mnist.control", "KILLED"): 1,
+    }
+    stored = list((project.folder / "data/06_models/checkpoints/mnist.control").rglob("*.safet*"))
+    assert stored
+    project.kedro(*RUN)
+    assert without_times(project.results("mnist")) == without_times(whole.results("mnist"))
+    assert runs_of(project.store) == WHOLE
+
+
+def test_any_change_trains_again_and_nothing_else_does(whole: Project) -> None:
+    folder = whole.folder / "data/06_models/checkpoints"
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+    assert len(before) == len(NETS)
+    radius = "mnist.nets.l2.uncertainty_set.radius=1.1"
+    whole.kedro(*RUN[:-1], "--tags=l2", f"--params={SIZE},{radius}")
+    after = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+    assert before.items() <= after.items()
+    (new,) = after.keys() - before.keys()
+    assert new.parts[-3] == "mnist.l2"
+    whole.kedro(*RUN, "--tags=l2")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")} == after
+
+
+def test_two_runs_at_once_on_the_same_data_are_refused(whole: Project) -> None:
+    with FileLock(whole.folder / "data/.mnist.lock"):
+        refused = whole.kedro(*RUN, check=False)
+    assert refused.returncode != 0
+    told = " ".join((refused.stdout + refused.stderr).split())
+    assert "another run is at work on 'mnist'" in told
+    assert "Traceback" not in told
+
+
+needs_namespaces = pytest.mark.skipif(
+    subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode != 0
+    if shutil.which("unshare")
+    else True,
+    reason="a full or read-only file system takes a mount namespace",
+)
+
+
+@needs_namespaces
+@pytest.mark.parametrize(
+    ("folder", "start"),
+    [
+        ("02_intermediate", "--nodes=mnist.ingest"),
+        ("05_model_input", "--nodes=mnist.attack"),
+        ("06_models", "--namespaces=mnist.l2"),
+        ("07_model_output", "--namespaces=mnist.l2_evaluation"),
+        ("08_reporting", "--tags=reporting"),
+    ],
+)
+def test_a_full_disk_is_one_line_and_what_was_there_stays(
+    whole: Project, tmp_path: Path, folder: str, start: str
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(whole.folder, copy, symlinks=True)
+    shutil.rmtree(copy / "data/06_models/checkpoints", ignore_errors=True)
+    project = Project.at(copy)
+    place = copy / "data" / folder
+    # all that was there, and a filler that takes the last byte; kept aside to look at it afterwards
+    full = (
+        f"mount -t tmpfs -o size=64m tmpfs {tmp_path}/mnt; cp -a {place}/. {tmp_path}/mnt; "
+        f"mount --bind {tmp_path}/mnt {place}; dd if=/dev/zero of={place}/.filler 2>/dev/null || true"
+    )
+    (tmp_path / "mnt").mkdir()
+    after = f"find {place} -name '*.partial'; (cd {place}; find . -type f ! -name .filler | sort | xargs sha256sum)"
+    failed = project.kedro(*RUN, start, check=False, before=full, after=after)
+    assert failed.returncode != 0
+    told = " ".join((failed.stdout + failed.stderr).split())
+    assert "couldn't be written: No space left on device" in told
+    assert "Traceback" not in told
+    assert ".partial" not in failed.stdout
+    before = subprocess.run(
+        "find . -type f | sort | xargs sha256sum", shell=True, cwd=place, text=True,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert before.stdout.strip() in failed.stdout
+
+
+@needs_namespaces
+def test_a_read_only_data_folder_is_one_line_before_any_work(whole: Project) -> None:
+    data = whole.folder / "data"
+    read_only = f"mount --bind {data} {data}; mount -o remount,bind,ro {data}"
+    failed = whole.kedro(*RUN, check=False, before=read_only)
+    assert failed.returncode != 0
+    told = " ".join((failed.stdout + failed.stderr).split())
+    assert "can't be written: Read-only file system" in told
+    assert "Traceback" not in told
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}",
+            f"--backend-store-uri=sqlite:///{folder}/server.db", "--workers=1",
+            f"--artifacts-destination={folder}/artifacts",
+        ],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        for _ in range(600):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield process
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    import os
+
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_server_that_is_away_at_the_start_is_one_line_in_seconds(project: Project) -> None:
+    started = time.monotonic()
+    refused = project.kedro(
+        *RUN, check=False, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}"
+    )
+    assert refused.returncode != 0
+    assert time.monotonic() - started < 30
+    told = " ".join((refused.stdout + refused.stderr).split())
+    assert "which doesn't answer" in told
+    assert "Traceback" not in told
+    assert not (project.folder / "data/06_models").exists()
+
+
+def test_a_server_that_dies_stops_no_training_and_is_told_when_it_is_back(
+    whole: Project, project: Project
+) -> None:
+    port = free_port()
+    address = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
+    waiting = project.folder / "data/08_reporting/mnist/unsent_metrics.jsonl"
+    with server(project.folder, port) as process:
+        run = project.start(*RUN, **address)
+        wait_for(project.folder / "run.log", "mnist.control:   ", run)
+        stop(process)
+        assert run.wait(300) == 0, (project.folder / "run.log").read_text()[-3000:]
+    assert without_times(project.results("mnist")) == without_times(whole.results("mnist"))
+    assert waiting.is_file()
+    with server(project.folder, port):
+        project.kedro(*RUN, "--nodes=mnist.ingest", **address)
+        assert not waiting.exists()
+        told = epochs_logged(address["MLFLOW_TRACKING_URI"])
+    assert told == {f"mnist.{net}": [1, 2] for net in NETS}
+
+
+def test_what_is_stored_is_checked_when_it_is_read(whole: Project) -> None:
+    for path in (whole.folder / "data").rglob("*.safetensors"):
+        assert load_tensors(path).provenance["tensors_sha256"]

@@ -1,0 +1,122 @@
+"""Fuzzing of every parser of raw data: whatever the bytes, the answer is an array or a DataError.
+
+Usage: python -m tests.ingestion.fuzz --cases 100000
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import random
+import struct
+import sys
+import tarfile
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from robustify.ingestion import decoders
+from robustify.ingestion.sources import extract_members
+from robustify.ingestion.specification import DataError
+
+SECONDS_A_CASE = 5.0
+INTERESTING = (0, 1, 2, 3, 4, 8, 0x7F, 0x80, 0xFF, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1)
+
+
+def seeds() -> dict[str, tuple[bytes, Callable[[Path], object]]]:
+    """Return a small genuine file for each parser, and the parser."""
+    array = np.arange(3 * 28 * 28, dtype=np.uint32).reshape(3, 28, 28).astype(np.uint8)
+    idx = struct.pack(">BBBB3I", 0, 0, 8, 3, *array.shape) + array.tobytes()
+    picture = io.BytesIO()
+    Image.fromarray(np.resize(array, (4, 1024, 3)), "RGB").save(picture, "PNG")
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for name, content in (("package/labels.json", b"[1, 2]"), ("package/../images", idx)):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+        link = tarfile.TarInfo("package/images")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+
+    def unpack(path: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            extract_members(path, Path(folder), ("labels.json", "images"))
+
+    return {
+        "idx": (idx, decoders.decode_idx),
+        "idx.gz": (gzip.compress(idx), decoders.decode_idx),
+        "png": (picture.getvalue(), decoders.decode_png_batch),
+        "json": (json.dumps([1, 9, 255] * 9).encode(), decoders.decode_json_labels),
+        "tgz": (archive.getvalue(), unpack),
+        # the same without compression, so that mutations reach the headers
+        "tar": (gzip.decompress(archive.getvalue()), unpack),
+    }
+
+
+def mutate(content: bytes, draw: random.Random) -> bytes:
+    """Return the content after one to four random injuries."""
+    data = bytearray(content)
+    for _ in range(draw.randint(1, 4)):
+        place = draw.randrange(len(data) + 1)
+        kind = draw.randrange(6)
+        if kind == 0 and place < len(data):
+            data[place] ^= 1 << draw.randrange(8)
+        elif kind == 1:
+            del data[place:]
+        elif kind == 2:
+            del data[place : place + draw.randint(1, 64)]
+        elif kind == 3:
+            data[place:place] = draw.randbytes(draw.randint(1, 64))
+        elif kind == 4:
+            data[place : place + 4] = struct.pack(">I", draw.choice(INTERESTING))
+        else:
+            source = draw.randrange(len(data) + 1)
+            data[place:place] = data[source : source + draw.randint(1, 256)] * draw.randint(1, 8)
+    return bytes(data)
+
+
+def fuzz(cases: int, seed: int) -> Counter[str]:
+    """Return how often each parser accepted and refused; anything else it did is raised.
+
+    Raises:
+        AssertionError: naming the parser and the case's number, if a parser fell over or took too long.
+    """
+    draw = random.Random(seed)
+    known = seeds()
+    outcomes: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for case in tqdm(range(cases), disable=not sys.stderr.isatty()):
+            name = draw.choice(list(known))
+            content, parse = known[name]
+            path = Path(folder) / f"case.{name}"
+            path.write_bytes(mutate(content, draw))
+            started = time.monotonic()
+            try:
+                parse(path)
+                outcomes[f"{name} accepted"] += 1
+            except DataError:
+                outcomes[f"{name} refused"] += 1
+            except BaseException as error:
+                raise AssertionError(f"{name}, case {case} of seed {seed}: {error!r}") from error
+            seconds = time.monotonic() - started
+            assert seconds < SECONDS_A_CASE, f"{name}, case {case} of seed {seed}: {seconds:.1f} s"
+    return outcomes
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    decoders.PNG_BATCH = (1024, 4)
+    for outcome, count in sorted(fuzz(options.cases, options.seed).items()):
+        print(f"{outcome:14} {count}")

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from robustify.checkpoints import Checkpoints
+from robustify.maximisers import ProjectedGradient, make_maximiser
+from robustify.measurement import accuracy
+from robustify.nets import make_net
+from robustify.objectives import WorstCase
+from robustify.storage import Tensors, tensors_sha256
+from robustify.training import DivergenceError, OutOfMemoryError, Recipe, train
+from robustify.uncertainty import make_uncertainty_set
+
+from .test_training import images
+
+SGD = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
+MUON = {
+    "name": "muon", "learning_rate": 1.0, "filter_learning_rate": 0.1, "weight_decay": 1e-4,
+}  # fmt: skip
+NETS = {
+    "mnist_convnet": (SGD, {}),
+    "airbench": (MUON, {"widths": [4, 6, 8]}),
+    "vgg": (SGD, {}),
+}
+
+
+class StopError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def pictures(name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    grey, labels = images(48)
+    if name == "mnist_convnet":
+        return grey, labels
+    return torch.nn.functional.pad(grey, (2, 2, 2, 2)).repeat(1, 3, 1, 1), labels
+
+
+def run(name: str, folder: Path | None, *, stop_after: int | None = None, epochs: int = 3):
+    """Train with random starts, dropout and augmentation; stop in the evaluation of an epoch."""
+    optimiser, options = NETS[name]
+    x, labels = pictures(name)
+    net = make_net(name, **options)
+    evaluated = []
+
+    def evaluate(net: torch.nn.Module) -> float:
+        evaluated.append(1)
+        if len(evaluated) == stop_after:
+            raise StopError
+        return accuracy(net, x, labels)
+
+    curve = train(
+        net,
+        x,
+        labels,
+        objective=WorstCase(
+            uncertainty_set=make_uncertainty_set("linf", radius=0.05),
+            maximiser=ProjectedGradient(steps=2, random_start=True),
+        ),
+        recipe=Recipe(epochs=epochs, batch_size=13, optimiser=optimiser, translation=1, flips=True),
+        seed=1,
+        evaluate=evaluate,
+        checkpoints=Checkpoints(folder) if folder else None,
+    )
+    weights = tensors_sha256(dict(net.state_dict()))
+    return weights, [(epoch.epoch, epoch.loss, epoch.test_accuracy) for epoch in curve], evaluated
+
+
+@pytest.mark.parametrize(
+    ("name", "stop_after"),
+    [
+        ("mnist_convnet", 1),
+        ("mnist_convnet", 2),
+        ("mnist_convnet", 3),
+        ("airbench", 2),
+        ("vgg", 2),
+    ],
+)
+def test_a_training_that_was_stopped_ends_with_the_same_bits(
+    tmp_path: Path, name: str, stop_after: int
+) -> None:
+    whole = run(name, None)
+    with pytest.raises(StopError):
+        run(name, tmp_path, stop_after=stop_after)
+    assert len(list(tmp_path.iterdir())) == min(stop_after - 1, 2)
+    resumed = run(name, tmp_path)
+    assert resumed[:2] == whole[:2]
+    assert len(resumed[2]) == 3 - (stop_after - 1)
+
+
+def test_a_finished_training_is_loaded_not_repeated(tmp_path: Path) -> None:
+    first = run("mnist_convnet", tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    again = run("mnist_convnet", tmp_path)
+    assert again[:2] == first[:2]
+    assert again[2] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_epoch_goes_on_from_its_very_step(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    whole = run("airbench", None)
+
+    class Interrupting(Checkpoints):
+        def save(self, state: Tensors, *, step: int) -> None:
+            super().save(state, step=step)
+            saved.append(step)
+
+    saved: list[int] = []
+    optimiser, options = NETS["airbench"]
+    x, labels = pictures("airbench")
+    calls = []
+
+    class Signalling(WorstCase):
+        def __call__(self, *arguments, **keywords):
+            calls.append(1)
+            if len(calls) == 6:
+                os.kill(os.getpid(), number)
+            return super().__call__(*arguments, **keywords)
+
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                make_net("airbench", **options),
+                x,
+                labels,
+                objective=Signalling(
+                    uncertainty_set=make_uncertainty_set("linf", radius=0.05),
+                    maximiser=ProjectedGradient(steps=2, random_start=True),
+                ),
+                recipe=Recipe(
+                    epochs=3, batch_size=13, optimiser=optimiser, translation=1, flips=True
+                ),
+                seed=1,
+                evaluate=lambda net: accuracy(net, x, labels),
+                checkpoints=Interrupting(tmp_path),
+            )
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert saved == [4, 6]
+    assert run("airbench", tmp_path)[:2] == whole[:2]
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    whole = run("mnist_convnet", None)
+    with pytest.raises(StopError):
+        run("mnist_convnet", tmp_path, stop_after=3)
+    latest = sorted(tmp_path.iterdir())[-1]
+    latest.write_bytes(latest.read_bytes()[:-7])
+    resumed = run("mnist_convnet", tmp_path)
+    assert resumed[:2] == whole[:2]
+    assert len(resumed[2]) == 2
+
+
+def test_a_diverging_loss_names_epoch_step_and_last_good_checkpoint(tmp_path: Path) -> None:
+    x, labels = images(32)
+    calls = []
+
+    class Diverging(WorstCase):
+        def __call__(self, *arguments, **keywords):
+            calls.append(1)
+            loss = super().__call__(*arguments, **keywords)
+            return loss * float("nan") if len(calls) == 7 else loss
+
+    with pytest.raises(
+        DivergenceError, match=r"from step 3 of epoch 2 on; .*learning_rate.*step-000000004\.safet"
+    ):
+        train(
+            make_net("mnist_convnet"),
+            x,
+            labels,
+            objective=Diverging(
+                uncertainty_set=make_uncertainty_set("point"), maximiser=make_maximiser()
+            ),
+            recipe=Recipe(epochs=3, batch_size=8, optimiser=SGD),
+            seed=0,
+            evaluate=lambda net: 0.0,
+            checkpoints=Checkpoints(tmp_path),
+        )
+
+
+def test_a_shortage_of_memory_names_the_parameter_to_lower() -> None:
+    x, labels = images(32)
+
+    class Greedy(WorstCase):
+        def __call__(self, *arguments, **keywords):
+            torch.empty(2**50)
+            return super().__call__(*arguments, **keywords)
+
+    with pytest.raises(OutOfMemoryError, match=r"lower training\.batch_size \(now 8\)"):
+        train(
+            make_net("mnist_convnet"),
+            x,
+            labels,
+            objective=Greedy(
+                uncertainty_set=make_uncertainty_set("point"), maximiser=make_maximiser()
+            ),
+            recipe=Recipe(epochs=1, batch_size=8, optimiser=SGD),
+            seed=0,
+            evaluate=lambda net: 0.0,
+        )

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import ast
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from robustify import fingerprint as module
+from robustify.fingerprint import CODE, PACKAGE, fingerprint
+
+from .conftest import PROJECT
+
+# they carry what the training code computes, and decide nothing
+CARRIERS = {
+    "atomic", "checkpoints", "configuration", "errors", "fingerprint", "interruption", "journal",
+    "storage", "tracking",
+}  # fmt: skip
+
+
+def test_settings_and_every_source_of_the_training_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+    shutil.copytree(PACKAGE, tmp_path / "robustify")
+    monkeypatch.setattr(module, "PACKAGE", tmp_path / "robustify")
+    before = fingerprint({})
+    seen = {before}
+    for name in CODE:
+        path = tmp_path / "robustify" / name
+        source = path if path.is_file() else sorted(path.rglob("*.py"))[-1]
+        source.write_text(source.read_text() + "\n")
+        seen.add(fingerprint({}))
+    assert len(seen) == len(CODE) + 1
+    (tmp_path / "robustify" / "figures.py").write_text("")
+    assert fingerprint({}) in seen
+
+
+def test_the_training_imports_nothing_that_does_not_count() -> None:
+    counted = {name.removesuffix(".py").split("/")[0] for name in CODE} | CARRIERS
+    for name in CODE:
+        path = PACKAGE / name
+        for source in [path] if path.is_file() else path.rglob("*.py"):
+            for node in ast.walk(ast.parse(source.read_text())):
+                if isinstance(node, ast.ImportFrom) and str(node.module).startswith("robustify."):
+                    assert str(node.module).split(".")[1] in counted, f"{source}: {node.module}"
+
+
+def test_dvc_lists_the_same_code() -> None:
+    stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
+    for experiment in ("mnist", "cifar"):
+        listed = {
+            name.removeprefix("src/robustify/")
+            for name in stages[f"{experiment}_train"]["deps"]
+            if name.startswith("src/")
+        }
+        assert listed == {*CODE, "configuration.py"}
