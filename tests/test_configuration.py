@@ -84,7 +84,7 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         ("adversarial_set.sets.linf.radius", 1.5, "only 1 across"),
         ("adversarial_set.sets", {"point": {}}, "no norm ball"),
         ("adversarial_set.sets.l2.name", "l2", "named by its key"),
-        ("classes", ["0", "1"], "mnist.classes has 2 names"),
+        ("classes", ["0", "1"], "mnist.classes: has 2 names"),
         ("net", {"name": "vgg"}, "takes no images of shape"),
         ("training.flips", "off", "mnist.training.flips"),
         ("seed", 1.0, "mnist.seed"),
@@ -104,3 +104,17 @@ def test_wrong_names_and_values_show_before_any_work(
     place[key] = value
     with pytest.raises(InputError, match=complaint):
         check("mnist", experiments_of(parameters)["mnist"])
+
+
+def test_every_wrong_value_is_named_at_once(parameters: dict[str, Any]) -> None:
+    mnist = parameters["mnist"]
+    mnist["net"]["name"] = "resnet"
+    mnist["nets"]["l1"]["uncertainty_set"]["radius"] = float("nan")
+    mnist["nets"]["linf"]["uncertainty_set"]["name"] = "l7"
+    mnist["adversarial_set"]["sets"]["l2"]["radius"] = 0.0
+    with pytest.raises(InputError) as caught:
+        check("mnist", experiments_of(parameters)["mnist"])
+    message = str(caught.value)
+    assert "\n" not in message
+    for key in ("net", "nets.l1", "nets.linf", "adversarial_set.sets.l2"):
+        assert f"mnist.{key}: " in message

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import torch
+from torch import nn
 
-from robustify.configuration import Experiment
+from robustify.configuration import Experiment, Net, Training
 from robustify.devices import choose_device
 from robustify.errors import InputError
-from robustify.ingestion.specification import specification_of
+from robustify.ingestion.specification import Specification, specification_of
 from robustify.maximisers import make_maximiser
 from robustify.nets import make_net
 from robustify.objectives import WorstCase
@@ -25,52 +29,84 @@ def check(name: str, experiment: Experiment) -> None:
         experiment: its parameters.
 
     Raises:
-        InputError: naming the parameter and what would be right.
+        InputError: naming every parameter that is off, and what would be right.
     """
-    specification = specification_of(experiment.data.name)
-    dimensions = math.prod(specification.image_shape)
+    try:
+        specification = specification_of(experiment.data.name)
+    except InputError as error:
+        raise InputError(f"{name}.data: {error}") from error
+    problems = []
+    for key, part in _parts(experiment, specification):
+        try:
+            part()
+        except InputError as error:
+            problems.append(f"{name}.{key}: {error}")
+    if problems:
+        raise InputError("; ".join(problems))
+
+
+def _parts(
+    experiment: Experiment, specification: Specification
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    yield "classes", partial(_check_classes, experiment.classes, specification)
+    yield "device", partial(choose_device, experiment.device)
+    yield "net", partial(_check_net, experiment, specification)
+    yield "training", partial(_check_training, experiment.training)
+    for name, options in experiment.nets.items():
+        yield f"nets.{name}", partial(_check_member, options, experiment, specification)
+    for norm, ball in experiment.adversarial_set.sets.items():
+        yield f"adversarial_set.sets.{norm}", partial(_check_ball, norm, ball, specification)
+
+
+def _check_classes(names: list[str], specification: Specification) -> None:
     classes = len(specification.train_class_counts)
-    if len(experiment.classes) != classes:
-        raise InputError(
-            f"{name}.classes has {len(experiment.classes)} names; {experiment.data.name} has {classes}"
-        )
-    choose_device(experiment.device)
+    if len(names) != classes:
+        raise InputError(f"has {len(names)} names; {specification.name} has {classes} classes")
+
+
+def _check_net(experiment: Experiment, specification: Specification) -> None:
     net = make_net(**experiment.net.model_dump()).eval()
     try:
         net(torch.zeros(2, *specification.image_shape))
     except (RuntimeError, InputError) as error:
         raise InputError(
-            f"{name}.net {experiment.net.name!r} takes no images of shape "
-            f"{specification.image_shape}, which {experiment.data.name} has"
+            f"{experiment.net.name!r} takes no images of shape {specification.image_shape}, "
+            f"which {specification.name} has"
         ) from error
+
+
+def _check_training(training: Training) -> None:
     make_descent(
-        net,
+        nn.Conv2d(1, 1, 1),
         steps=1,
         steps_per_epoch=1,
-        schedule=experiment.training.schedule.model_dump(),
-        **experiment.training.optimiser.model_dump(),
+        schedule=training.schedule.model_dump(),
+        **training.optimiser.model_dump(),
     )
-    for member, options in experiment.nets.items():
-        uncertainty_set = make_uncertainty_set(**options.uncertainty_set.model_dump())
-        _check_radius(f"{name}.nets.{member}.uncertainty_set", uncertainty_set, dimensions)
-        WorstCase(
-            uncertainty_set=uncertainty_set,
-            maximiser=make_maximiser(**options.maximiser.model_dump()),
-            **experiment.objective.model_dump(),
-        )
-    for norm, ball in experiment.adversarial_set.sets.items():
-        attacked = make_uncertainty_set(norm, **ball)
-        if not isinstance(attacked, NormBall):
-            raise InputError(
-                f"{name}.adversarial_set.sets.{norm} is no norm ball; it moves nothing"
-            )
-        _check_radius(f"{name}.adversarial_set.sets.{norm}", attacked, dimensions)
 
 
-def _check_radius(key: str, uncertainty_set: UncertaintySet, dimensions: int) -> None:
+def _check_member(options: Net, experiment: Experiment, specification: Specification) -> None:
+    uncertainty_set = make_uncertainty_set(**options.uncertainty_set.model_dump())
+    _check_radius(uncertainty_set, specification)
+    WorstCase(
+        uncertainty_set=uncertainty_set,
+        maximiser=make_maximiser(**options.maximiser.model_dump()),
+        **experiment.objective.model_dump(),
+    )
+
+
+def _check_ball(norm: str, ball: dict[str, Any], specification: Specification) -> None:
+    attacked = make_uncertainty_set(norm, **ball)
+    if not isinstance(attacked, NormBall):
+        raise InputError("is no norm ball; it moves nothing")
+    _check_radius(attacked, specification)
+
+
+def _check_radius(uncertainty_set: UncertaintySet, specification: Specification) -> None:
+    dimensions = math.prod(specification.image_shape)
     diameter = {"l1": float(dimensions), "l2": dimensions**0.5, "linf": 1.0}
     largest = diameter.get(uncertainty_set.name)
     if largest is not None and uncertainty_set.radius > largest:
         raise InputError(
-            f"{key}.radius is {uncertainty_set.radius}; the pixel box [0, 1] is only {largest:.6g} across"
+            f"radius is {uncertainty_set.radius}; the pixel box [0, 1] is only {largest:.6g} across"
         )

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 
 from robustify.ingestion import sources
 from robustify.ingestion.specification import (
@@ -42,9 +43,15 @@ def acquire(name: str, *, raw_directory: Path, directory: Path | None = None) ->
     """
     specification = specification_of(name)
     kept = raw_directory / f"{name}.safetensors"
-    copy = _kept_copy(kept, specification)
-    if copy is not None:
-        return copy
+    raw_directory.mkdir(parents=True, exist_ok=True)
+    # whoever comes second finds the first one's copy
+    with FileLock(raw_directory / f".{name}.lock"):
+        copy = _kept_copy(kept, specification)
+        return _fetched(specification, kept, directory) if copy is None else copy
+
+
+def _fetched(specification: Specification, kept: Path, directory: Path | None) -> Tensors:
+    name = specification.name
     attempts: list[tuple[str, Callable[[], RawData]]] = []
     if directory is not None:
         attempts.append((str(directory), partial(sources.from_directory, specification, directory)))
