@@ -6,6 +6,7 @@ import copy
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kedro.io import DatasetError
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_datasets.pandas import CSVDataset
@@ -24,24 +25,21 @@ class AtomicCSVDataset(CSVDataset):
     """A data frame in a CSV file."""
 
     def save(self, data: pd.DataFrame) -> None:
-        with replacing(Path(self._filepath)) as temporary:
-            CSVDataset.save(_moved(self, temporary), data)
+        _save(CSVDataset, self, Path(self._filepath), data)
 
 
 class AtomicJSONDataset(JSONDataset):
     """Whatever JSON can say, in a JSON file."""
 
     def save(self, data: Any) -> None:
-        with replacing(Path(self._filepath)) as temporary:
-            JSONDataset.save(_moved(self, temporary), data)
+        _save(JSONDataset, self, Path(self._filepath), data)
 
 
 class AtomicTextDataset(TextDataset):
     """A string in a text file."""
 
     def save(self, data: str) -> None:
-        with replacing(Path(self._filepath)) as temporary:
-            TextDataset.save(_moved(self, temporary), data)
+        _save(TextDataset, self, Path(self._filepath), data)
 
 
 class AtomicFiguresDataset(MatplotlibDataset):
@@ -49,11 +47,17 @@ class AtomicFiguresDataset(MatplotlibDataset):
 
     def save(self, data: dict[str, Figure]) -> None:
         for name, figure in data.items():
-            with replacing(Path(self._filepath) / name) as temporary:
-                MatplotlibDataset.save(_moved(self, temporary), figure)
+            _save(MatplotlibDataset, self, Path(self._filepath) / name, figure)
 
 
-def _moved(dataset: Dataset, filepath: Path) -> Dataset:
-    twin = copy.copy(dataset)
-    twin._filepath = PurePosixPath(filepath)
-    return twin
+def _save(kind: type[Dataset], dataset: Dataset, path: Path, data: Any) -> None:
+    with replacing(path) as temporary:
+        twin = copy.copy(dataset)
+        twin._filepath = PurePosixPath(temporary)
+        try:
+            kind.save(twin, data)
+        except DatasetError as error:
+            # Kedro hides the operating system's answer behind its own
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise
