@@ -82,7 +82,8 @@ def train(
         tqdm(total=recipe.epochs * course.steps, desc=title, unit="step", mininterval=1) as bar,
     ):
         _take_up(course, checkpoints)
-        bar.update(course.taken)
+        # what an earlier process did says nothing of this one's speed
+        bar.n = bar.initial = course.taken
         for record in course.records:
             on_epoch(record)
         while not course.finished:
