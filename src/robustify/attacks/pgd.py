@@ -1,0 +1,86 @@
+"""Projected gradient descent with random restarts (Madry et al., 2018)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from robustify.attacks.base import Attack, ascend, ball_in_box, misclassified, require_at_least
+from robustify.attacks.losses import cross_entropy
+from robustify.errors import InputError
+from robustify.uncertainty import NormBall, UncertaintySet
+
+
+class Pgd(Attack):
+    """Steepest-ascent steps on the cross entropy, each projected back, from several starts.
+
+    An image is left alone as soon as the net gets it wrong.
+
+    Args:
+        steps: steps a restart, at least 1.
+        restarts: number of starts, at least 1.
+        relative_step: length of a step as a share of the set's radius.
+        random_start: begin at random points of the set; without it only the restarts after
+            the first do.
+
+    Raises:
+        ValueError: if a count is below 1 or ``relative_step`` isn't positive.
+    """
+
+    name = "pgd"
+
+    def __init__(
+        self,
+        *,
+        steps: int = 50,
+        restarts: int = 10,
+        relative_step: float = 0.1,
+        random_start: bool = True,
+    ) -> None:
+        require_at_least(1, steps=steps, restarts=restarts)
+        if not relative_step > 0:
+            raise InputError(f"relative_step is {relative_step}; it must be > 0")
+        self.steps = steps
+        self.restarts = restarts
+        self.relative_step = relative_step
+        self.random_start = random_start
+
+    def run(
+        self,
+        net: nn.Module,
+        x: Tensor,
+        labels: Tensor,
+        uncertainty_set: UncertaintySet,
+        *,
+        generator: torch.Generator,
+    ) -> Tensor:
+        ball = ball_in_box(uncertainty_set)
+        found = x.clone()
+        standing = (~misclassified(net, x, labels)).nonzero()[:, 0]
+        for restart in range(self.restarts):
+            if len(standing) == 0:
+                break
+            clean = x[standing]
+            start = ball.sample(clean, generator) if self.random_start or restart else clean
+            found[standing], still = self._climb(net, clean, labels[standing], ball, start)
+            standing = standing[still]
+        return found
+
+    def _climb(
+        self, net: nn.Module, x: Tensor, labels: Tensor, ball: NormBall, start: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the last point of every image and the indices of those still right."""
+        point, active = start.clone(), torch.arange(len(x), device=x.device)
+        length = self.relative_step * ball.radius
+        for _ in range(self.steps):
+            loss = partial(cross_entropy, labels=labels[active])
+            ascent = ascend(net, point[active], loss)
+            right = ascent.logits.argmax(dim=1) == labels[active]
+            active, gradient = active[right], ascent.gradient[right]
+            if len(active) == 0:
+                return point, active
+            step = ball.steepest_ascent(gradient, point[active], length)
+            point[active] = ball.project(point[active] + step, x[active])
+        return point, active[~misclassified(net, point[active], labels[active])]

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from robustify.attacks import (
+    ApgdTargeted,
+    Attack,
+    AttackState,
+    AutoAttack,
+    FabTargeted,
+    Progress,
+    Square,
+    robust_accuracy,
+)
+from robustify.attacks.evaluation import lies_inside
+from robustify.errors import InputError
+from robustify.uncertainty import LinfBall, NormBall
+
+from .conftest import Problem, make_problem
+
+BALL = LinfBall(radius=0.06)
+
+
+class Boaster(Attack):
+    """Returns the worst corner of a wider ball, or of the ball itself for every other image."""
+
+    name = "boaster"
+
+    def run(self, net, x, labels, uncertainty_set, *, generator):
+        slope = net.linear.weight[(labels + 1) % 5] - net.linear.weight[labels]
+        far = (x + 5 * uncertainty_set.radius * slope.sign().view_as(x)).clamp(0, 1)
+        near = (x + uncertainty_set.radius * slope.sign().view_as(x)).clamp(0, 1)
+        odd = torch.arange(len(x)) % 2 == 1
+        return torch.where(odd[:, None, None, None], far, near).detach()
+
+
+class Stepwise(AutoAttack):
+    """Three quick attacks, weak enough to leave images to each other."""
+
+    def __init__(self) -> None:
+        super().__init__([Square(queries=3), ApgdTargeted(steps=3), FabTargeted(steps=10)])
+
+
+def evaluate(problem: Problem, attack: Attack, ball: NormBall = BALL, **options):
+    return robust_accuracy(
+        problem.net, problem.images, problem.labels, attack, ball, seed=3, **options
+    )
+
+
+def test_points_outside_the_set_do_not_count(five_classes: Problem) -> None:
+    result = evaluate(five_classes, Boaster(), batch_size=40)
+    assert result.rejected["boaster"] > 0
+    state = result.state
+    x = five_classes.x
+    assert lies_inside(state.adversarial, x[state.source], BALL).all()
+    assert result.right["clean"] - result.right["boaster"] == len(state.source) > 0
+    # the first three images aren't attacked, so those left in the ball have odd numbers
+    assert (state.source % 2 == 1).all()
+
+
+def test_every_example_is_wrong_as_stored_and_counted_once(
+    ball: NormBall, five_classes: Problem
+) -> None:
+    result = evaluate(five_classes, Stepwise(), ball, batch_size=8)
+    state = result.state
+    net, labels = five_classes.net, five_classes.labels
+    assert (net(state.adversarial).argmax(1) != labels[state.source]).all()
+    assert lies_inside(state.adversarial, five_classes.x[state.source], ball).all()
+    assert len(set(state.source.tolist())) == len(state.source)
+    assert list(result.right) == ["clean", "square", "apgd_t", "fab_t"]
+    counts = list(result.right.values())
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] == 37, "three labels are wrong from the start"
+    assert result.clean_accuracy == 37 / 40
+    assert result.robust_accuracy == counts[-1] / 40
+    # broken by clean, by an attack, or standing: each image once
+    assert int(state.still_standing.sum()) + len(state.source) + 3 == 40
+
+
+def test_tolerances_of_ball_and_box() -> None:
+    x = torch.full((4, 1, 1, 1), 0.01)
+    ball = LinfBall(radius=0.05)
+    moved = torch.tensor([0.06, 0.0601, -0.001, 0.0]).view(4, 1, 1, 1)
+    assert lies_inside(moved, x, ball).tolist() == [True, False, False, True]
+
+
+def test_an_interrupted_run_resumes_to_the_same_outcome(
+    ball: NormBall, five_classes: Problem
+) -> None:
+    stored: list[AttackState] = []
+    whole = evaluate(five_classes, Stepwise(), ball, batch_size=7, on_attack_end=stored.append)
+    assert [len(state.standing) for state in stored] == [2, 3, 4]
+    for state in stored:
+        again: list[AttackState] = []
+        resumed = evaluate(
+            five_classes, Stepwise(), ball, batch_size=7, state=state, on_attack_end=again.append
+        )
+        assert len(again) == 4 - len(state.standing)
+        assert resumed.right == whole.right
+        assert torch.equal(resumed.state.adversarial, whole.state.adversarial)
+        assert torch.equal(resumed.state.source, whole.state.source)
+
+
+def test_resume_returns_the_state(five_classes: Problem) -> None:
+    chosen = (five_classes.net, five_classes.images, five_classes.labels, BALL)
+    state = Stepwise().resume(*chosen, seed=3)
+    assert torch.equal(
+        state.still_standing, evaluate(five_classes, Stepwise()).state.still_standing
+    )
+
+
+def test_a_state_of_something_else_is_refused(five_classes: Problem) -> None:
+    state = evaluate(five_classes, Stepwise()).state
+    for other, message in (
+        (replace(state, seed=4), "seed"),
+        (replace(state, radius=0.07), "0.07"),
+        (replace(state, norm="l2"), "l2"),
+        (replace(state, standing={"clean": torch.ones(39, dtype=torch.bool)}), "39"),
+        (replace(state, standing={**state.standing, "pgd": state.still_standing}), "has run"),
+    ):
+        with pytest.raises(InputError, match=message):
+            evaluate(five_classes, Stepwise(), state=other)
+
+
+def test_progress_counts_down(five_classes: Problem) -> None:
+    seen: list[Progress] = []
+    result = evaluate(five_classes, Stepwise(), batch_size=8, on_progress=seen.append)
+    by_attack = {name: [p for p in seen if p.attack == name] for name in ("square", "apgd_t")}
+    for name, steps in by_attack.items():
+        assert [p.done for p in steps] == [*range(8, steps[0].total, 8), steps[0].total]
+        assert steps[-1].standing == result.right[name]
+    assert by_attack["square"][0].total == 37
+    assert by_attack["apgd_t"][0].total == result.right["square"]
+
+
+def test_modes_and_gradients_stay_as_they_were(five_classes: Problem) -> None:
+    net = nn.Sequential(nn.Dropout(0.9), five_classes.net)
+    net.train()
+    problem = Problem(net, five_classes.images, five_classes.labels)  # type: ignore[arg-type]
+    result = evaluate(problem, Stepwise())
+    assert result.right["clean"] == 37, "measured in eval mode"
+    assert net.training
+    assert net[0].training
+    assert all(weight.grad is None for weight in net.parameters())
+
+
+def test_nothing_left_to_attack() -> None:
+    problem = make_problem(classes=5)
+    wrong = (problem.net(problem.x).argmax(1) + 1) % 5
+    result = evaluate(Problem(problem.net, problem.images, wrong), Stepwise())
+    assert set(result.right.values()) == {0}
+    assert result.robust_accuracy == 0
+    with pytest.raises(InputError, match="no images"):
+        robust_accuracy(problem.net, problem.images[:0], wrong[:0], Stepwise(), BALL, seed=0)
+
+
+def test_cached_labels_and_images_are_not_touched(five_classes: Problem) -> None:
+    images, labels = five_classes.images.clone(), five_classes.labels.clone()
+    evaluate(five_classes, Stepwise())
+    assert torch.equal(images, five_classes.images)
+    assert torch.equal(labels, five_classes.labels)
