@@ -9,6 +9,8 @@ from filelock import FileLock, Timeout
 from kedro.framework.hooks import hook_impl
 from kedro.pipeline import Pipeline
 
+from robustify.hooks.experiments import experiments_in
+
 DATA = Path("data")
 
 
@@ -21,8 +23,7 @@ class ExclusiveData:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Lock the experiments' data, or say in one line who is at work on it."""
-        experiments = {str(node.namespace).partition(".")[0] for node in pipeline.nodes}
-        for experiment in sorted(experiments):
+        for experiment in experiments_in(pipeline):
             lock = FileLock(DATA / f".{experiment}.lock", timeout=0)
             try:
                 lock.acquire()

@@ -12,6 +12,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from robustify.hooks.experiments import experiments_in
 from robustify.journal import NetRun
 from robustify.tracking import REPORTING
 
@@ -48,7 +49,7 @@ class NetRuns:
 
         forget_runs()
         self._open.clear()
-        for experiment in _experiments(pipeline):
+        for experiment in experiments_in(pipeline):
             journal_of(experiment).deliver()
         if self._context is not None:
             self._take_up(self._context, run_params, pipeline)
@@ -67,7 +68,7 @@ class NetRuns:
             return (yield)
         except MlflowException:
             if self._parent is not None:
-                title = _experiments(pipeline)[0]
+                title = experiments_in(pipeline)[0]
                 journal_of(title).record(self._parent, {}, status="FINISHED")
             raise
 
@@ -218,10 +219,6 @@ def _run_key(context: KedroContext, run_params: dict[str, Any], pipeline: Pipeli
             "project": str(context.project_path),
             "environment": run_params["env"],
             "nodes": sorted(node.name for node in pipeline.nodes),
-            "parameters": {name: context.params[name] for name in _experiments(pipeline)},
+            "parameters": {name: context.params[name] for name in experiments_in(pipeline)},
         }
     )
-
-
-def _experiments(pipeline: Pipeline) -> list[str]:
-    return sorted({str(node.namespace).partition(".")[0] for node in pipeline.nodes})
