@@ -30,6 +30,8 @@ NET_LABELS = {
     "l2": "robust $\\ell_2$",
     "linf": "robust $\\ell_\\infty$",
 }
+# below it, radii are customarily counted in levels of 8-bit images
+SMALL_EPSILON = 0.1
 _MORE_COLOURS = ("#7b3fa0", "#c2185b", "#a67c00", "#00838f")
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -43,20 +45,25 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def accuracy_versus_epsilon(sweep: pd.DataFrame, title: str) -> Figure:
+def accuracy_versus_epsilon(sweep: pd.DataFrame, clean: Mapping[str, float], title: str) -> Figure:
     """Draw accuracy under FGSM against each net's own weights (the paper's Figs. 3 and 6).
 
     Args:
         sweep: one row a net and epsilon: ``net``, ``epsilon`` (pixel units), ``accuracy`` (share).
+        clean: accuracy of each net at epsilon 0 (share), by net.
         title: over the figure.
     """
     with matplotlib.rc_context(_STYLE):
         figure, axes = _canvas(6.4, 4.2)
+        levels = float(sweep["epsilon"].max()) < SMALL_EPSILON
         for net, rows in sweep.groupby("net", sort=False):
             rows = rows.sort_values("epsilon")
-            axes.plot(rows["epsilon"], 100 * rows["accuracy"], marker="o", ms=4, **_line(str(net)))
+            epsilon = [0, *rows["epsilon"] * (255 if levels else 1)]
+            accuracy = [100 * clean[str(net)], *100 * rows["accuracy"]]
+            axes.plot(epsilon, accuracy, marker="o", ms=4, **_line(str(net)))
         axes.set(
-            xlabel="ε: change of every pixel, on the [0, 1] scale",
+            xlabel="ε: change of every pixel, "
+            + ("in levels of 255" if levels else "on the [0, 1] scale"),
             ylabel="accuracy on the attacked test set (%)",
             title=title,
             ylim=(0, 101),

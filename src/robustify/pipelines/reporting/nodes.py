@@ -85,7 +85,9 @@ def write_report(
     title, classes = settings["title"], settings["classes"]
     drawn = {
         "accuracy_versus_epsilon.png": figures.accuracy_versus_epsilon(
-            epsilon_sweep, f"{title}: FGSM against each net's own weights"
+            epsilon_sweep,
+            {net: measured["test_accuracy"] for net, measured in results["nets"].items()},
+            f"{title}: FGSM against each net's own weights",
         ),
         "accuracy_versus_epoch.png": figures.accuracy_versus_epoch(
             learning_curves, f"{title}: test accuracy after each epoch"
