@@ -79,9 +79,7 @@ def render_html(
     )
 
 
-def render_verification_text(
-    verifications: Mapping[str, Mapping[str, Any]], *, folder: str
-) -> str:
+def render_verification_text(verifications: Mapping[str, Mapping[str, Any]], *, folder: str) -> str:
     """Return a line a net and where to look, for the end of a run.
 
     Args:
@@ -165,7 +163,9 @@ def _embedded(figures: Mapping[str, Figure]) -> list[dict[str, str]]:
 
 def _caption(name: str) -> str:
     if name.startswith("accuracy_versus_epsilon_"):
-        return "Accuracy by the size of the ball, one panel an attack; at ε = 0 nothing is attacked."
+        return (
+            "Accuracy by the size of the ball, one panel an attack; at ε = 0 nothing is attacked."
+        )
     return CAPTIONS.get(name, "")
 
 

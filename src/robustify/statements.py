@@ -98,9 +98,7 @@ def _overall(
     return (own or overall)[0]
 
 
-def _of_ball(
-    rows: Sequence[Mapping[str, Any]], ball: Mapping[str, Any]
-) -> list[Mapping[str, Any]]:
+def _of_ball(rows: Sequence[Mapping[str, Any]], ball: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [row for row in rows if all(row[key] == ball[key] for key in ("norm", "epsilon"))]
 
 

@@ -59,9 +59,7 @@ class CheckedParameters:
 def _require_nets(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
     # a verification takes long; that the third experiment isn't trained yet must show before the first is done
     missing = sorted(
-        name
-        for name in pipeline.inputs()
-        if name.endswith(".model") and not catalog.exists(name)
+        name for name in pipeline.inputs() if name.endswith(".model") and not catalog.exists(name)
     )
     if missing:
         experiments = sorted({name.partition(".")[0] for name in missing})
