@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -87,8 +89,7 @@ def test_a_planted_fake_defence_is_caught(
     problem: Problem, other: nn.Module, kind: type[Fake], gate: str, reason: str
 ) -> None:
     found = failed(kind(problem.net), problem, source=other)
-    with pytest.raises(AssertionError, match=reason):
-        raise AssertionError(found[gate])
+    assert re.search(reason, found[gate])
 
 
 def test_half_a_point_is_allowed_and_no_more() -> None:

@@ -120,12 +120,12 @@ class _Inspected:
         """Yield the verdicts that take attacks."""
         count, radius = len(self.images), self.ball.radius
         whole = whole_range(self.ball.name, self.images)
+        white_box = self._right_under(self._pgd(), radius)
         by_epsilon = {
-            factor * radius: self._right_under(self._pgd(), factor * radius)
-            for factor in (0.5, 1.0, 2.0)
-            if factor * radius < whole
+            epsilon: self._right_under(self._pgd(), epsilon)
+            for epsilon in (radius / 2, 2 * radius)
+            if epsilon < whole
         }
-        white_box = by_epsilon.get(radius, self._right_under(self._pgd(), radius))
         by_steps = {
             steps: self._right_under(self._pgd(steps), radius)
             for steps in (max(self.steps // 2, 2), 2 * self.steps)
@@ -133,7 +133,8 @@ class _Inspected:
         longer = self._pgd(2 * self.steps, restarts=2)
         everything = self._right_under(longer, whole)
         yield more_steps_never_help({**by_steps, self.steps: white_box}, images=count)
-        yield larger_epsilon_never_helps({**by_epsilon, whole: everything}, images=count)
+        ladder = {**by_epsilon, radius: white_box, whole: everything}
+        yield larger_epsilon_never_helps(ladder, images=count)
         yield whole_range_reaches_zero(everything, epsilon=whole, images=count)
         noise = self._right_on(self._noise())
         yield gradient_beats_noise(white_box, noise, images=count)
