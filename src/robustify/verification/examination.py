@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ from robustify.gates import (
 )
 from robustify.maximisers import evaluation_mode
 from robustify.measurement import BATCH_SIZE, predict
-from robustify.uncertainty import NormBall
+from robustify.uncertainty import NormBall, perturbation_norm
 
 # of the radius; a short attack must be able to cross the ball
 _REACH = 2.5
@@ -110,11 +111,11 @@ class _Inspected:
         return [cross_entropy(answer, self.labels) for answer in (logits, odd, reverse)]
 
     def gradient_norms(self) -> Tensor:
-        norms = [
-            ascend(self.net, x, lambda logits, y=y: cross_entropy(logits, y)).gradient
-            for x, y in self._batches()
-        ]
-        return torch.cat([part.flatten(1).abs().amax(dim=1).cpu() for part in norms])
+        norms = []
+        for x, y in self._batches():
+            gradient = ascend(self.net, x, partial(cross_entropy, labels=y)).gradient
+            norms.append(perturbation_norm(self.ball.name, gradient).cpu())
+        return torch.cat(norms)
 
     def under_attack(self, source: nn.Module | None) -> Iterator[Verdict]:
         """Yield the verdicts that take attacks."""

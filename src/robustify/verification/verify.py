@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from robustify.attacks import Attack, Pgd
+from robustify.attacks import Pgd
 from robustify.attacks.evaluation import CLEAN
 from robustify.errors import InputError
 from robustify.gates import (
@@ -145,7 +145,12 @@ def _row(ball: NormBall, attack: str, survival: Survival, survivors: Tensor) -> 
 
 def _consistent(rows: Sequence[dict[str, Any]], plan: Plan, images: int) -> Iterator[Verdict]:
     """Yield the verdicts on what was measured in full: epsilons and steps of PGD against each other."""
-    steps = {name: attack.steps for name, attack in plan.attacks.items() if _is_long(attack)}
+    # a single step needn't obey
+    steps = {
+        name: attack.steps
+        for name, attack in plan.attacks.items()
+        if isinstance(attack, Pgd) and attack.steps > 1
+    }
     table = {(row["attack"], row["norm"], row["epsilon"]): row["accuracy"] for row in rows}
     for norm, epsilon in dict.fromkeys((row["norm"], row["epsilon"]) for row in rows):
         by_steps = {
@@ -161,7 +166,3 @@ def _consistent(rows: Sequence[dict[str, Any]], plan: Plan, images: int) -> Iter
         by_epsilon = {key[2]: share for key, share in table.items() if key[:2] == (name, norm)}
         if len(by_epsilon) > 1:
             yield larger_epsilon_never_helps(by_epsilon, images=images)
-
-
-def _is_long(attack: Attack) -> bool:
-    return isinstance(attack, Pgd) and attack.steps > 1
