@@ -8,7 +8,13 @@ import pytest
 import yaml
 
 from robustify import fingerprint as module
-from robustify.fingerprint import CODE, PACKAGE, fingerprint
+from robustify.fingerprint import (
+    ADVERSARIAL_SET_CODE,
+    CODE,
+    PACKAGE,
+    VERIFICATION_CODE,
+    fingerprint,
+)
 
 from .conftest import PROJECT
 
@@ -38,9 +44,20 @@ def test_settings_and_every_source_of_the_training_count(
     assert fingerprint({}) in seen
 
 
-def test_the_training_imports_nothing_that_does_not_count() -> None:
-    counted = {name.removesuffix(".py").split("/")[0] for name in CODE} | CARRIERS
-    for name in CODE:
+@pytest.mark.parametrize(
+    ("code", "carriers"),
+    [
+        (CODE, set()),
+        (ADVERSARIAL_SET_CODE, set()),
+        (VERIFICATION_CODE, {"figures", "report", "results"}),
+    ],
+    ids=["training", "adversarial_set", "verification"],
+)
+def test_the_code_imports_nothing_that_does_not_count(
+    code: tuple[str, ...], carriers: set[str]
+) -> None:
+    counted = {name.removesuffix(".py").split("/")[0] for name in code} | CARRIERS | carriers
+    for name in code:
         path = PACKAGE / name
         for source in [path] if path.is_file() else path.rglob("*.py"):
             for node in ast.walk(ast.parse(source.read_text())):
@@ -51,9 +68,14 @@ def test_the_training_imports_nothing_that_does_not_count() -> None:
 def test_dvc_lists_the_same_code() -> None:
     stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
     for experiment in ("mnist", "cifar"):
-        listed = {
-            name.removeprefix("src/robustify/")
-            for name in stages[f"{experiment}_train"]["deps"]
-            if name.startswith("src/")
-        }
-        assert listed == {*CODE, "configuration.py"}
+        train, attack = stages[f"{experiment}_train"], stages[f"{experiment}_attack"]
+        verify = stages[f"{experiment}_verify"]["do"]
+        assert _sources(train) == {*CODE, "configuration.py"}
+        assert _sources(attack) == set(ADVERSARIAL_SET_CODE)
+        assert _sources(verify) == set(VERIFICATION_CODE)
+
+
+def _sources(stage: dict) -> set[str]:
+    return {
+        name.removeprefix("src/robustify/") for name in stage["deps"] if name.startswith("src/")
+    }

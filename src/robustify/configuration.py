@@ -25,7 +25,15 @@ from pydantic import (
 from robustify.errors import InputError
 
 # stage tags of the pipelines, so that --tags=NAME means one thing
-RESERVED = {"ingestion", "training", "robust", "adversarial_set", "evaluation", "reporting"}
+RESERVED = {
+    "ingestion",
+    "training",
+    "robust",
+    "adversarial_set",
+    "evaluation",
+    "verification",
+    "reporting",
+}
 
 
 def _net_name(name: str) -> str:
@@ -125,6 +133,90 @@ class Evaluation(_Strict):
         return epsilons
 
 
+Norm = Literal["l1", "l2", "linf"]
+Epsilon = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Ball(_Strict):
+    """A norm ball around every image."""
+
+    norm: Norm
+    epsilon: Epsilon
+
+
+class GateOptions(_Strict):
+    """How thoroughly the sanity gates look."""
+
+    images: int = Field(default=200, ge=1)
+    steps: int = Field(default=10, ge=2)
+
+
+def _attack_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in {"autoattack", "all_attacks"}:
+        raise ValueError(
+            f"attack {name!r} must be of lower-case letters, digits and _, and neither autoattack "
+            "(that has a key of its own) nor all_attacks"
+        )
+    return name
+
+
+_PUBLISHED_ATTACKS: dict[str, dict[str, Any]] = {
+    "one_step": {
+        "name": "pgd",
+        "steps": 1,
+        "restarts": 1,
+        "relative_step": 1.0,
+        "random_start": False,
+    },
+    "pgd_20": {"name": "pgd", "steps": 20, "restarts": 5, "relative_step": 0.125},
+    "pgd_50": {"name": "pgd", "steps": 50, "restarts": 5, "relative_step": 0.05},
+    "apgd_ce": {"name": "apgd_ce"},
+}
+
+
+class Depth(_Strict):
+    """One depth of verification: every net under every attack in every ball.
+
+    Attributes:
+        images: the first so many test images, or all if there are fewer.
+        batch_size: images attacked at a time; as many are lost at most when a run is killed.
+        norms: epsilons by norm, in pixel units of the [0, 1] scale.
+        own_ball: the ball that a net was trained on is added for that net.
+        attacks: by their name in tables; see :func:`robustify.attacks.make_attack`.
+        autoattack: net to the ball in which it is put before the full standard AutoAttack.
+        gates: how thoroughly the sanity gates look.
+    """
+
+    images: int = Field(default=1000, ge=1)
+    batch_size: int = Field(default=100, ge=1)
+    norms: dict[Norm, Annotated[list[Epsilon], Field(min_length=1)]] = Field(min_length=1)
+    own_ball: bool = True
+    attacks: dict[Annotated[str, AfterValidator(_attack_name)], _Named] = Field(
+        default_factory=lambda: {
+            name: _Named(**options) for name, options in _PUBLISHED_ATTACKS.items()
+        },
+        min_length=1,
+    )
+    autoattack: dict[NetName, Ball] = Field(default_factory=dict)
+    gates: GateOptions = GateOptions()
+
+
+class Verification(_Strict):
+    """What every net is put before; see :mod:`robustify.verification`.
+
+    Attributes:
+        brief: what is part of the experiment's own pipeline; nothing if left out.
+        full: what the pipelines NAME_verification and verification do; none if left out.
+        on_failure: whether a failed sanity gate stops the run or flags the net in every table.
+        largest_share_of_zero_gradients: share of the images on which the loss gradient may be zero.
+    """
+
+    brief: Depth | None = None
+    full: Depth | None = None
+    on_failure: Literal["raise", "flag"] = "flag"
+    largest_share_of_zero_gradients: float = Field(default=0.05, ge=0, le=1)
+
+
 class Reported(_Strict):
     """What the paper reports of a net, as shares."""
 
@@ -153,6 +245,7 @@ class Experiment(_Strict):
     nets: dict[NetName, Net]
     adversarial_set: AdversarialSet
     evaluation: Evaluation
+    verification: Verification = Verification()
     classes: list[str]
     paper: Paper
 

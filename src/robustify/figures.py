@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
+from robustify.statements import attack_label
+
 Array = npt.NDArray[Any]
 
 NET_COLOURS = {
@@ -70,6 +72,39 @@ def accuracy_versus_epsilon(sweep: pd.DataFrame, clean: Mapping[str, float], tit
         )
         axes.set_xlim(left=0)
         axes.legend(frameon=False)
+    return figure
+
+
+def accuracy_under_attacks(rows: pd.DataFrame, title: str) -> Figure:
+    """Draw accuracy versus epsilon in one norm, a panel an attack, a line a net.
+
+    Args:
+        rows: one row a net, epsilon and attack: ``net``, ``epsilon`` (pixel units), ``attack``,
+            ``clean_accuracy`` and ``accuracy`` (shares).
+        title: over the figure.
+    """
+    attacks = list(dict.fromkeys(rows["attack"]))
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(max(2.7 * len(attacks), 6.4), 3.6), layout="constrained")
+        panels = figure.subplots(1, len(attacks), squeeze=False, sharey=True)[0]
+        for axes, attack in zip(panels, attacks, strict=True):
+            for net, points in rows[rows["attack"] == attack].groupby("net", sort=False):
+                points = points.sort_values("epsilon")
+                epsilons = [0.0, *points["epsilon"]]
+                shares = [points["clean_accuracy"].iloc[0], *points["accuracy"]]
+                percent = [100 * share for share in shares]
+                axes.plot(epsilons, percent, marker="o", ms=3, **_line(str(net)))
+            axes.set(xlabel="ε", ylim=(0, 101))
+            axes.set_title(attack_label(attack), fontsize=10)
+            axes.set_xlim(left=0)
+        panels[0].set_ylabel("accuracy (%)")
+        figure.legend(
+            *panels[0].get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=5,
+            frameon=False,
+        )
+        figure.suptitle(title)
     return figure
 
 

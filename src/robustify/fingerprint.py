@@ -1,10 +1,10 @@
-"""One hash over all that decides a trained net's weights: configuration, data, code and where it runs."""
+"""One hash over all that decides an outcome, such as a trained net's weights: configuration, data, code and where it runs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +28,68 @@ CODE = (
     "uncertainty.py",
 )
 
+# what dvc.yaml lists as the code of a verification
+VERIFICATION_CODE = (
+    "attacks",
+    "devices.py",
+    "gates.py",
+    "maximisers.py",
+    "measurement.py",
+    "nets",
+    "pipelines/verification",
+    "uncertainty.py",
+    "verification",
+)
 
-def fingerprint(settings: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of the settings, the training code and PyTorch's version.
+# what dvc.yaml lists as the code of an adversarial set
+ADVERSARIAL_SET_CODE = (
+    "devices.py",
+    "maximisers.py",
+    "measurement.py",
+    "nets",
+    "pipelines/adversarial_set",
+    "uncertainty.py",
+)
+
+
+def fingerprint(settings: Mapping[str, Any], code: Sequence[str] = CODE) -> str:
+    """Return the SHA-256 of the settings, the code and PyTorch's version.
 
     Args:
         settings: whatever else decides the outcome, as JSON can say it.
+        code: files and folders of the package that decide it; the training's if left out.
     """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     digest.update(torch.__version__.encode())
-    for path in sorted(_sources()):
-        digest.update(f"{path.relative_to(PACKAGE)}\n".encode())
-        digest.update(path.read_bytes())
+    _add_sources(digest, code)
     return digest.hexdigest()
 
 
-def _sources() -> list[Path]:
+def code_sha256(code: Sequence[str]) -> str:
+    """Return the SHA-256 of files and folders of the package, names included.
+
+    Args:
+        code: as of :func:`fingerprint`.
+    """
+    digest = hashlib.sha256()
+    _add_sources(digest, code)
+    return digest.hexdigest()
+
+
+def configuration_sha256(configuration: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a configuration, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(configuration, sort_keys=True).encode()).hexdigest()
+
+
+def _add_sources(digest: hashlib._Hash, code: Sequence[str]) -> None:
+    for path in sorted(_sources(code)):
+        digest.update(f"{path.relative_to(PACKAGE)}\n".encode())
+        digest.update(path.read_bytes())
+
+
+def _sources(code: Sequence[str]) -> list[Path]:
     found = []
-    for name in CODE:
+    for name in code:
         path = PACKAGE / name
         found += [path] if path.is_file() else list(path.rglob("*.py"))
     return found

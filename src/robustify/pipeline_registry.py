@@ -1,8 +1,8 @@
-"""The project's pipelines, one an experiment, made from the parameters alone."""
+"""The project's pipelines, made from the parameters alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kedro.config import OmegaConfigLoader
@@ -15,6 +15,8 @@ from robustify.pipelines.evaluation.pipeline import create_pipeline as evaluate
 from robustify.pipelines.ingestion.pipeline import create_pipeline as ingest
 from robustify.pipelines.reporting.pipeline import create_pipeline as report
 from robustify.pipelines.training.pipeline import create_pipeline as train
+from robustify.pipelines.verification.pipeline import create_full_pipeline as verify_fully
+from robustify.pipelines.verification.pipeline import create_pipeline as verify
 
 _experiments: dict[str, Experiment] = {}
 
@@ -26,12 +28,25 @@ def use_experiments(experiments: Mapping[str, Experiment]) -> None:
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return ``{experiment}_robust`` for every experiment, and ``__default__`` with all of them."""
-    pipelines = {
+    """Return the project's pipelines by name.
+
+    ``{experiment}_robust`` for every experiment and ``__default__`` with all of these;
+    ``{experiment}_verification`` where a full verification is configured and ``verification`` with all of these.
+    """
+    experiments = _experiments or _experiments_on_disk()
+    robust = {
         f"{name}_robust": experiment_pipeline(name, experiment)
-        for name, experiment in (_experiments or _experiments_on_disk()).items()
+        for name, experiment in experiments.items()
     }
-    return {**pipelines, "__default__": sum(pipelines.values(), Pipeline([]))}
+    verification = {
+        f"{name}_verification": verify_fully(name, tuple(experiment.nets))
+        for name, experiment in experiments.items()
+        if experiment.verification.full
+    }
+    together = {"__default__": _sum(robust.values())}
+    if verification:
+        together["verification"] = _sum(verification.values())
+    return {**robust, **verification, **together}
 
 
 def experiment_pipeline(name: str, experiment: Experiment) -> Pipeline:
@@ -42,16 +57,21 @@ def experiment_pipeline(name: str, experiment: Experiment) -> Pipeline:
         experiment: its parameters.
     """
     nets = tuple(experiment.nets)
-    return sum(
+    verified = nets if experiment.verification.brief else ()
+    return _sum(
         (
             ingest(name),
             *(train(name, net, options) for net, options in experiment.nets.items()),
             attack(name),
             *(evaluate(name, net) for net in nets),
-            report(name, nets),
-        ),
-        Pipeline([]),
+            *(verify(name, net, nets, "brief") for net in verified),
+            report(name, nets, verified=bool(verified)),
+        )
     )
+
+
+def _sum(pipelines: Iterable[Pipeline]) -> Pipeline:
+    return sum(pipelines, Pipeline([]))
 
 
 def _experiments_on_disk() -> dict[str, Experiment]:

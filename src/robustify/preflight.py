@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from robustify.configuration import Experiment, Net, Training
+from robustify.configuration import POINT, Depth, Experiment, Net, Training
 from robustify.devices import choose_device
 from robustify.errors import InputError
 from robustify.ingestion.specification import Specification, specification_of
@@ -19,6 +19,7 @@ from robustify.nets import make_net
 from robustify.objectives import WorstCase
 from robustify.optimisers import make_descent
 from robustify.uncertainty import NormBall, UncertaintySet, make_uncertainty_set
+from robustify.verification.plan import make_plan
 
 
 def check(name: str, experiment: Experiment) -> None:
@@ -56,6 +57,10 @@ def _parts(
         yield f"nets.{name}", partial(_check_member, options, experiment, specification)
     for norm, ball in experiment.adversarial_set.sets.items():
         yield f"adversarial_set.sets.{norm}", partial(_check_ball, norm, ball, specification)
+    for name in ("brief", "full"):
+        depth = getattr(experiment.verification, name)
+        if depth is not None:
+            yield f"verification.{name}", partial(_check_depth, depth, experiment, specification)
 
 
 def _check_classes(names: list[str], specification: Specification) -> None:
@@ -100,6 +105,23 @@ def _check_ball(norm: str, ball: dict[str, Any], specification: Specification) -
     if not isinstance(attacked, NormBall):
         raise InputError("is no norm ball; it moves nothing")
     _check_radius(attacked, specification)
+
+
+def _check_depth(depth: Depth, experiment: Experiment, specification: Specification) -> None:
+    for name in depth.autoattack:
+        if name not in experiment.nets:
+            known = ", ".join(experiment.nets)
+            raise InputError(f"autoattack names net {name!r}, which isn't there; known: {known}")
+    for name in experiment.nets:
+        plan = make_plan(
+            experiment.verification,
+            depth,
+            net=name,
+            # the net's own set is checked with the net
+            uncertainty_set={"name": POINT},
+        )
+        for ball in plan.every_ball():
+            _check_radius(ball, specification)
 
 
 def _check_radius(uncertainty_set: UncertaintySet, specification: Specification) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-STAGES = ("ingest", "train", "attack", "evaluate", "report")
+STAGES = ("ingest", "train", "attack", "evaluate", "verify", "report")
 
 
 def register(experiment: str) -> int:

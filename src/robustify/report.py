@@ -9,8 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader, Template, select_autoescape
 from matplotlib.figure import Figure
+
+from robustify.statements import (
+    attack_columns,
+    attack_label,
+    attack_rows,
+    statement,
+    warning,
+)
 
 CAPTIONS = {
     "accuracy_versus_epsilon.png": (
@@ -31,12 +39,14 @@ def render_text(results: Mapping[str, Any], table: pd.DataFrame, *, folder: str)
     stored = results["adversarial_set"]
     by_norm = ", ".join(f"{norm} {count}" for norm, count in stored["by_norm"].items())
     columns = table.rename(columns=_HEADINGS).set_index("net")
+    verifications = _verifications(results)
     return "\n".join(
         [
             "",
             f"{results['experiment']}: accuracy in per cent (paper's in brackets where it reports one)",
             _as_text(columns),
             f"adversarial set: {stored['size']} examples ({by_norm})",
+            *_lines(verifications),
             f"report: {folder}/report.html",
             "compare the nets: make ui",
             "",
@@ -58,19 +68,105 @@ def render_html(
         figures: by file name.
         settings: the experiment's parameters.
     """
-    environment = Environment(
-        loader=PackageLoader("robustify"), autoescape=select_autoescape(), trim_blocks=True
-    )
-    return environment.get_template("report.html").render(
+    verifications = _verifications(results)
+    return _template("report.html").render(
         results=results,
+        section=_section(verifications) if verifications else None,
         settings=settings,
         settings_json=json.dumps(settings, indent=2, ensure_ascii=False),
         rows=table.astype(object).where(table.notna(), None).to_dict("records"),
-        figures=[
-            {"name": name, "caption": CAPTIONS.get(name, ""), "data": _png(figure)}
-            for name, figure in figures.items()
-        ],
+        figures=_embedded(figures),
     )
+
+
+def render_verification_text(verifications: Mapping[str, Mapping[str, Any]], *, folder: str) -> str:
+    """Return a line a net and where to look, for the end of a run.
+
+    Args:
+        verifications: see :func:`robustify.verification.verify`, by net.
+        folder: where the page lies.
+    """
+    return "\n".join(["", *_lines(verifications), f"page: {folder}/full_verification.html", ""])
+
+
+def render_verification(
+    verifications: Mapping[str, Mapping[str, Any]],
+    figures: Mapping[str, Figure],
+    settings: Mapping[str, Any],
+) -> str:
+    """Return the page of a full verification, one HTML page that needs no other file.
+
+    Args:
+        verifications: see :func:`robustify.verification.verify`, by net.
+        figures: by file name.
+        settings: the experiment's parameters.
+    """
+    return _template("full_verification.html").render(
+        section=_section(verifications),
+        gates={net: found["gates"] for net, found in verifications.items()},
+        seconds=sum(found["seconds"] for found in verifications.values()),
+        settings=settings,
+        settings_json=json.dumps(settings, indent=2, ensure_ascii=False),
+        figures=_embedded(figures),
+    )
+
+
+def _lines(verifications: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    survived = [f"{net}: {statement(found)}" for net, found in verifications.items()]
+    flagged = [
+        f"{net} is FLAGGED, not to be believed: {warning(found)}"
+        for net, found in verifications.items()
+        if found["failed_gates"]
+    ]
+    return survived + flagged
+
+
+def _template(name: str) -> Template:
+    environment = Environment(
+        loader=PackageLoader("robustify"), autoescape=select_autoescape(), trim_blocks=True
+    )
+    return environment.get_template(name)
+
+
+def _verifications(results: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {
+        net: measured["verification"]
+        for net, measured in results["nets"].items()
+        if "verification" in measured
+    }
+
+
+def _section(verifications: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    attacks = attack_columns(verifications)
+    return {
+        "statements": {net: statement(found) for net, found in verifications.items()},
+        "warnings": {net: warning(found) for net, found in verifications.items()},
+        "attacks": attacks,
+        "labels": [attack_label(name) for name in attacks],
+        "rows": attack_rows(verifications),
+        "images": f"{max(found['images'] for found in verifications.values()):,}",
+        "gates": max(len(_gates(found)) for found in verifications.values()),
+        "failed": any(found["failed_gates"] for found in verifications.values()),
+    }
+
+
+def _gates(verification: Mapping[str, Any]) -> set[str]:
+    return {verdict["gate"] for verdict in verification["gates"]}
+
+
+def _embedded(figures: Mapping[str, Figure]) -> list[dict[str, str]]:
+    return [
+        {"name": name, "caption": _caption(name), "data": _png(figure)}
+        for name, figure in figures.items()
+    ]
+
+
+def _caption(name: str) -> str:
+    if name.startswith("accuracy_versus_epsilon_"):
+        return (
+            "Accuracy by the size of the ball, one panel an attack; at ε = 0 nothing is attacked."
+        )
+    return CAPTIONS.get(name, "")
 
 
 _HEADINGS = {
@@ -92,6 +188,9 @@ def _as_text(columns: pd.DataFrame) -> str:
         ]
     shown["radius"] = [f"{radius:.4g}" if radius else "–" for radius in columns["radius"]]
     shown["s / epoch"] = columns["s / epoch"]
+    if "failed_gates" in columns:
+        failed = columns["failed_gates"].fillna("").astype(bool)
+        shown.index = [f"{net} (FLAGGED)" if failed[net] else net for net in shown.index]
     return str(shown.rename_axis(None).to_string())
 
 

@@ -17,6 +17,7 @@ def gather(
     curves: Mapping[str, pd.DataFrame],
     adversarial_set: Mapping[str, Any],
     seconds_of_attack: float,
+    verifications: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return the content of ``results.json``; accuracies are shares, times are seconds.
 
@@ -28,6 +29,7 @@ def gather(
         curves: learning curve of each net, by net.
         adversarial_set: ``size``, ``by_norm`` and provenance of the set.
         seconds_of_attack: time to make the set.
+        verifications: of each net, by net, if there are any; see :func:`robustify.verification.verify`.
     """
     nets = {}
     seconds = seconds_of_attack
@@ -35,6 +37,9 @@ def gather(
         curve = curves[net]
         seconds += float(curve["seconds"].sum()) + evaluation["seconds"]
         nets[net] = {**evaluation, "seconds_per_epoch": round(float(curve["seconds"].mean()), 2)}
+        if verifications:
+            nets[net]["verification"] = dict(verifications[net])
+            seconds += verifications[net]["seconds"]
     return {
         "experiment": experiment,
         "device": device,
@@ -66,6 +71,7 @@ def summary_table(results: Mapping[str, Any], paper: Mapping[str, Any]) -> pd.Da
                 ),
                 "radius": measured["radius"],
                 "seconds_per_epoch": measured["seconds_per_epoch"],
+                **_flags(measured),
             }
         )
     return pd.DataFrame(rows)
@@ -75,7 +81,7 @@ def epsilon_sweep_table(results: Mapping[str, Any]) -> pd.DataFrame:
     """Return a row a net and epsilon: ``net``, ``epsilon``, ``accuracy`` (share)."""
     return pd.DataFrame(
         [
-            {"net": net, "epsilon": float(epsilon), "accuracy": accuracy}
+            {"net": net, "epsilon": float(epsilon), "accuracy": accuracy, **_flags(measured)}
             for net, measured in results["nets"].items()
             for epsilon, accuracy in measured["epsilon_sweep"].items()
         ]
@@ -87,6 +93,40 @@ def learning_curves_table(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(
         [curve.assign(net=net) for net, curve in curves.items()], ignore_index=True
     ).loc[:, ["net", "epoch", "loss", "test_accuracy", "seconds"]]
+
+
+def verification_table(verifications: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return a row a net, ball and attack, accuracies as shares, epsilons in pixel units.
+
+    Columns: ``net``, ``norm``, ``epsilon``, ``attack``, ``images``, ``clean_accuracy``, ``accuracy``,
+    ``rejected``, ``failed_gates``. A net that couldn't be attacked has one row without numbers.
+
+    Args:
+        verifications: see :func:`robustify.verification.verify`, by net.
+    """
+    columns = ["norm", "epsilon", "attack", "images", "clean_accuracy", "accuracy", "rejected"]
+    rows = [
+        {
+            "net": net,
+            "images": verification["images"],
+            **{name: row.get(name) for name in columns if name != "images"},
+            "failed_gates": _joined(verification),
+        }
+        for net, verification in verifications.items()
+        for row in verification["measured"] or [{}]
+    ]
+    table = pd.DataFrame(rows, columns=["net", *columns, "failed_gates"])
+    return table.astype({"rejected": "Int64"})
+
+
+def _flags(measured: Mapping[str, Any]) -> dict[str, str]:
+    """Return the column that flags a net whose measurements aren't to be believed."""
+    verification = measured.get("verification")
+    return {} if verification is None else {"failed_gates": _joined(verification)}
+
+
+def _joined(verification: Mapping[str, Any]) -> str:
+    return " ".join(verification["failed_gates"])
 
 
 def _percent(share: float | None) -> float | None:

@@ -103,6 +103,22 @@ def evaluation_metrics(evaluation: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
+def verification_metrics(verification: Mapping[str, Any], prefix: str) -> dict[str, float]:
+    """Return what survived of a net's accuracy, as MLflow's metrics.
+
+    Args:
+        verification: see :func:`robustify.verification.verify`.
+        prefix: of every name.
+    """
+    return {
+        f"{prefix}_failed_gates": float(len(verification["failed_gates"])),
+        **{
+            f"{prefix}_{row['norm']}_{row['epsilon']:.6g}_{row['attack']}": row["accuracy"]
+            for row in verification["measured"]
+        },
+    }
+
+
 def find_unfinished(run_key: str, experiment: str) -> str | None:
     """Return the id of the latest pipeline run of this key that never came to its end, if there is one."""
     import mlflow

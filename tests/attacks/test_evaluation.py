@@ -105,14 +105,6 @@ def test_an_interrupted_run_resumes_to_the_same_outcome(
         assert torch.equal(resumed.state.source, whole.state.source)
 
 
-def test_resume_returns_the_state(five_classes: Problem) -> None:
-    chosen = (five_classes.net, five_classes.images, five_classes.labels, BALL)
-    state = Stepwise().resume(*chosen, seed=3)
-    assert torch.equal(
-        state.still_standing, evaluate(five_classes, Stepwise()).state.still_standing
-    )
-
-
 def test_a_state_of_something_else_is_refused(five_classes: Problem) -> None:
     state = evaluate(five_classes, Stepwise()).state
     for other, message in (

@@ -73,6 +73,27 @@ def test_every_net_learns_and_every_file_is_there(
     assert f"data/08_reporting/{experiment}/report.html" in runs[experiment]
 
 
+@pytest.mark.parametrize("experiment", ["mnist", "cifar"])
+def test_every_net_is_put_before_attacks_and_gates(
+    project: Project, runs: dict[str, str], experiment: str
+) -> None:
+    found = project.results(experiment)["nets"]
+    table = pd.read_csv(project.folder / f"data/08_reporting/{experiment}/verification.csv")
+    assert set(table["net"]) == set(found)
+    for name, measured in found.items():
+        verification = measured["verification"]
+        rows = {(row["norm"], row["epsilon"]) for row in verification["measured"]}
+        if measured["radius"]:
+            assert (measured["uncertainty_set"]["name"], measured["radius"]) in rows
+        assert len({verdict["gate"] for verdict in verification["gates"]}) == 9
+        for row in verification["measured"]:
+            assert row["accuracy"] <= row["clean_accuracy"]
+        # a line may be wrapped, so look for words of it
+        assert f"{name}: of {verification['images']} images" in runs[experiment]
+    page = (project.folder / f"data/08_reporting/{experiment}/report.html").read_text()
+    assert "What survives" in page
+
+
 def test_stored_files_say_again_what_was_measured(project: Project, runs: dict[str, str]) -> None:
     data = project.folder / "data"
     stored = load_tensors(data / "05_model_input/mnist/adversarial_set.safetensors")
@@ -118,6 +139,32 @@ def test_mlflow_has_a_run_a_net_under_the_pipelines_run(
     assert run.data.tags["robustify.norm"] == "l2"
     assert re.fullmatch(r"[0-9a-f]{64}", run.data.tags["robustify.data_sha256"])
     assert run.outputs.model_outputs
+
+
+def test_stored_nets_are_verified_in_full_by_a_pipeline_of_its_own(
+    project: Project, runs: dict[str, str]
+) -> None:
+    import mlflow
+
+    full = "mnist.verification.full"
+    told = project.kedro(
+        "run", "--pipeline=mnist_verification", "--env=quick",
+        f"--params={SMALL['mnist']},{full}.images=4,{full}.gates.images=20",
+    ).stdout  # fmt: skip
+    assert "l2: of 4 images" in told
+    folder = project.folder / "data/08_reporting/mnist"
+    table = pd.read_csv(folder / "full_verification.csv")
+    assert set(table["attack"]) == {
+        "one_step", "pgd_20", "pgd_50", "apgd_ce", "autoattack", "all_attacks",
+    }  # fmt: skip
+    assert "survive AutoAttack at l2 1.2" in (folder / "full_verification.html").read_text()
+    client = mlflow.MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("robustify")
+    (run,) = client.search_runs(
+        [experiment.experiment_id], "attributes.run_name = 'mnist.l2'", max_results=5
+    )
+    (row,) = table.query("net == 'l2' and epsilon == 1.2 and attack == 'autoattack'").itertuples()
+    assert run.data.metrics["full_verification_l2_1.2_autoattack"] == row.accuracy
 
 
 def test_the_same_seed_gives_the_same_results_but_for_times(

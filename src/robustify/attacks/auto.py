@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from robustify.attacks.apgd import ApgdCrossEntropy, ApgdTargeted
 from robustify.attacks.base import Attack, ball_in_box, misclassified
-from robustify.attacks.evaluation import AttackState, Progress, robust_accuracy
 from robustify.attacks.fab import FabTargeted
 from robustify.attacks.square import Square
 from robustify.errors import InputError
-from robustify.measurement import BATCH_SIZE
 from robustify.uncertainty import L1Ball, UncertaintySet
 
 
@@ -75,30 +73,3 @@ class AutoAttack(Attack):
             found[standing] = attack.run(net, *chosen, generator=generator)
             standing = standing[~misclassified(net, found[standing], labels[standing])]
         return found
-
-    def resume(
-        self,
-        net: nn.Module,
-        images: Tensor,
-        labels: Tensor,
-        uncertainty_set: UncertaintySet,
-        *,
-        batch_size: int = BATCH_SIZE,
-        seed: int,
-        state: AttackState | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-        on_attack_end: Callable[[AttackState], None] | None = None,
-    ) -> AttackState:
-        """Run the attacks that the state hasn't seen; arguments as of :func:`robust_accuracy`."""
-        return robust_accuracy(
-            net,
-            images,
-            labels,
-            self,
-            uncertainty_set,
-            batch_size=batch_size,
-            seed=seed,
-            state=state,
-            on_progress=on_progress,
-            on_attack_end=on_attack_end,
-        ).state

@@ -71,6 +71,8 @@ class Ascent(NamedTuple):
 def ascend(net: nn.Module, x: Tensor, loss: Callable[[Tensor], Tensor]) -> Ascent:
     """Return logits, losses and input gradients; weight gradients aren't computed.
 
+    Where the net's answer doesn't hang on its input, as PyTorch sees it, the gradient is zero.
+
     Args:
         net: maps images to logits.
         x: images, shape (N, C, H, W).
@@ -80,8 +82,15 @@ def ascend(net: nn.Module, x: Tensor, loss: Callable[[Tensor], Tensor]) -> Ascen
         leaf = x.detach().requires_grad_(True)
         logits = net(leaf).float()
         losses = loss(logits)
-        (gradient,) = torch.autograd.grad(losses.sum(), [leaf])
+        gradient = _gradient(losses, leaf)
     return Ascent(logits.detach(), losses.detach(), gradient)
+
+
+def _gradient(losses: Tensor, leaf: Tensor) -> Tensor:
+    if not losses.requires_grad:
+        return torch.zeros_like(leaf)
+    (gradient,) = torch.autograd.grad(losses.sum(), [leaf], allow_unused=True)
+    return torch.zeros_like(leaf) if gradient is None else gradient
 
 
 @torch.no_grad()

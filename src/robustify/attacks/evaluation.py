@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from robustify.attacks.answers import checked_logits, logits_of
 from robustify.attacks.base import Attack, ball_in_box
 from robustify.devices import full_precision
 from robustify.errors import InputError
+from robustify.gates import outputs_are_logits
 from robustify.maximisers import evaluation_mode
-from robustify.measurement import BATCH_SIZE, predict
+from robustify.measurement import BATCH_SIZE
 from robustify.uncertainty import UncertaintySet, perturbation_norm
 
 CLEAN = "clean"
@@ -111,6 +113,7 @@ def robust_accuracy(
     state: AttackState | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_attack_end: Callable[[AttackState], None] | None = None,
+    show_progress: bool = True,
 ) -> RobustAccuracy:
     """Attack every image that the net has right and count those that stay right.
 
@@ -125,15 +128,18 @@ def robust_accuracy(
         state: of an earlier call with the same arguments, to go on after its last attack.
         on_progress: called after every batch.
         on_attack_end: called with the state after every finished attack, to store it.
+        show_progress: draw a bar for each attack.
 
     Raises:
-        ValueError: if there are no images, the set is no norm ball, the net has too few classes
-            or the state belongs to other images or settings.
+        ValueError: if there are no images, they aren't in [0, 1], labels aren't classes of the net,
+            its outputs aren't finite or are probabilities, the set is no norm ball, the net has too
+            few classes or the state belongs to other images or settings.
     """
     if len(images) == 0:
         raise InputError("robust accuracy of no images is undefined; the set is empty")
     parts = attack.parts(uncertainty_set)
-    setting = _Setting(net, images, labels, ball_in_box(uncertainty_set), batch_size, on_progress)
+    ball = ball_in_box(uncertainty_set)
+    setting = _Setting(net, images, labels, ball, batch_size, on_progress, show_progress)
     if state is None:
         state = setting.begin(seed)
     else:
@@ -158,9 +164,12 @@ class _Setting:
     uncertainty_set: UncertaintySet
     batch_size: int
     on_progress: Callable[[Progress], None] | None
+    show_progress: bool
 
     def begin(self, seed: int) -> AttackState:
-        right = predict(self.net, self.images, batch_size=self.batch_size) == self.labels.cpu()
+        chosen = (self.net, self.images, self.labels)
+        logits = checked_logits(*chosen, batch_size=self.batch_size)
+        right = logits.argmax(dim=1) == self.labels.cpu()
         return AttackState(
             norm=self.uncertainty_set.name,
             radius=self.uncertainty_set.radius,
@@ -175,7 +184,13 @@ class _Setting:
         targets = standing.nonzero()[:, 0]
         generator = torch.Generator(self._device).manual_seed(seed)
         adversarial, source, rejected, done = [state.adversarial], [state.source], 0, 0
-        with tqdm(total=len(targets), desc=attack.name, unit="image", mininterval=1) as bar:
+        with tqdm(
+            total=len(targets),
+            desc=attack.name,
+            unit="image",
+            mininterval=1,
+            disable=not self.show_progress,
+        ) as bar:
             for batch in targets.split(self.batch_size) if len(targets) else ():
                 candidates, wrong, inside = self._attack(attack, batch, generator)
                 broken = wrong & inside
@@ -211,7 +226,9 @@ class _Setting:
                 generator=generator,
             )
         candidates = candidates.detach().float().cpu().contiguous()
-        wrong = predict(self.net, candidates, batch_size=self.batch_size) != labels
+        logits = logits_of(self.net, candidates, batch_size=self.batch_size)
+        outputs_are_logits(logits).require()
+        wrong = logits.argmax(dim=1) != labels
         return candidates, wrong, lies_inside(candidates, x.cpu(), self.uncertainty_set)
 
     @property

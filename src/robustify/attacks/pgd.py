@@ -16,7 +16,7 @@ from robustify.uncertainty import NormBall, UncertaintySet
 class Pgd(Attack):
     """Steepest-ascent steps on the cross entropy, each projected back, from several starts.
 
-    An image is left alone as soon as the net gets it wrong.
+    An image is left alone as soon as the net gets it wrong, unless all steps are asked for.
 
     Args:
         steps: steps a restart, at least 1.
@@ -24,6 +24,8 @@ class Pgd(Attack):
         relative_step: length of a step as a share of the set's radius.
         random_start: begin at random points of the set; without it only the restarts after
             the first do.
+        stop_at_success: leave an image alone once the net gets it wrong. Without it every image
+            takes all steps of the first start, which makes examples that fool other nets, too.
 
     Raises:
         ValueError: if a count is below 1 or ``relative_step`` isn't positive.
@@ -38,6 +40,7 @@ class Pgd(Attack):
         restarts: int = 10,
         relative_step: float = 0.1,
         random_start: bool = True,
+        stop_at_success: bool = True,
     ) -> None:
         require_at_least(1, steps=steps, restarts=restarts)
         if not relative_step > 0:
@@ -46,6 +49,7 @@ class Pgd(Attack):
         self.restarts = restarts
         self.relative_step = relative_step
         self.random_start = random_start
+        self.stop_at_success = stop_at_success
 
     def run(
         self,
@@ -58,7 +62,8 @@ class Pgd(Attack):
     ) -> Tensor:
         ball = ball_in_box(uncertainty_set)
         found = x.clone()
-        standing = (~misclassified(net, x, labels)).nonzero()[:, 0]
+        begin = ~misclassified(net, x, labels) | (not self.stop_at_success)
+        standing = begin.nonzero()[:, 0]
         for restart in range(self.restarts):
             if len(standing) == 0:
                 break
@@ -77,8 +82,10 @@ class Pgd(Attack):
         for _ in range(self.steps):
             loss = partial(cross_entropy, labels=labels[active])
             ascent = ascend(net, point[active], loss)
-            right = ascent.logits.argmax(dim=1) == labels[active]
-            active, gradient = active[right], ascent.gradient[right]
+            gradient = ascent.gradient
+            if self.stop_at_success:
+                right = ascent.logits.argmax(dim=1) == labels[active]
+                active, gradient = active[right], gradient[right]
             if len(active) == 0:
                 return point, active
             step = ball.steepest_ascent(gradient, point[active], length)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from click import ClickException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
-from kedro.io import DatasetError
+from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 
 from robustify import pipeline_registry
@@ -31,7 +33,7 @@ class CheckedParameters:
         pipelines.configure(pipeline_registry.__name__)
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Make every part that a parameter names, so that a wrong name or value shows now."""
         from robustify.preflight import check
 
@@ -42,6 +44,7 @@ class CheckedParameters:
                     check(name, experiment)
         except InputError as error:
             raise ClickException(str(error)) from error
+        _require_nets(pipeline, catalog)
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
@@ -51,3 +54,14 @@ class CheckedParameters:
             cause = cause.__cause__
         if isinstance(cause, InputError | FileNotFoundError):
             raise ClickException(str(cause)) from error
+
+
+def _require_nets(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+    # a verification takes long; that the third experiment isn't trained yet must show before the first is done
+    missing = sorted(
+        name for name in pipeline.inputs() if name.endswith(".model") and not catalog.exists(name)
+    )
+    if missing:
+        experiments = sorted({name.partition(".")[0] for name in missing})
+        commands = ", ".join(f"kedro run --pipeline={name}_robust" for name in experiments)
+        raise ClickException(f"not trained yet: {', '.join(missing)}; train by {commands}")

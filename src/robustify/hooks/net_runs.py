@@ -1,4 +1,4 @@
-"""One MLflow run a net under the pipeline's run: opened before its training, revisited by its evaluation."""
+"""One MLflow run a net under the pipeline's run: opened before its training, revisited by what measures it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ _REPORT_FILES = {
     "report": "report.html",
     "results": "results.json",
     "table": "table.csv",
+    "verification_table": "verification.csv",
+    "full_verification_table": "full_verification.csv",
+    "full_verification_page": "full_verification.html",
+    "full_verification_figures": "full_verification_figures",
 }
 
 
@@ -90,16 +94,17 @@ class NetRuns:
 
     @hook_impl(trylast=True)
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
-        """Add an evaluation to the run of its net."""
-        if self._parent is None or "evaluation" not in node.tags:
+        """Add an evaluation or a verification to the run of its net."""
+        if self._parent is None:
             return
-        from robustify.tracking import evaluation_metrics, find_run, journal_of, run_of
+        from robustify.tracking import find_run, journal_of, run_of
 
-        title = str(node.namespace).removesuffix("_evaluation")
-        evaluation = outputs[f"{title}.evaluation"]
-        run = run_of(title) or find_run(evaluation["weights_sha256"])
-        if run is not None:
-            journal_of(title).record(run, evaluation_metrics(evaluation))
+        for name, measured in outputs.items():
+            title, _, kind = name.rpartition(".")
+            metrics = _metrics(kind, measured)
+            run = run_of(title) or find_run(measured["weights_sha256"]) if metrics else None
+            if run is not None:
+                journal_of(title).record(run, metrics)
 
     @hook_impl
     def on_node_error(self, node: Node) -> None:
@@ -116,7 +121,7 @@ class NetRuns:
             self._log_net(dataset_name, data)
             if dataset_name == node.outputs[-1]:
                 self._close(str(node.namespace), "FINISHED")
-        elif "reporting" in node.tags:
+        elif node.tags & {"reporting", "verification"}:
             self._log_report(dataset_name)
 
     def _take_up(
@@ -209,6 +214,16 @@ class NetRuns:
             for title, run_id in self._open.items():
                 if title.startswith(f"{experiment}."):
                     mlflow.log_artifact(str(path), run_id=run_id)
+
+
+def _metrics(kind: str, measured: Any) -> dict[str, float]:
+    from robustify.tracking import evaluation_metrics, verification_metrics
+
+    if kind == "evaluation":
+        return evaluation_metrics(measured)
+    if kind in ("verification", "full_verification"):
+        return verification_metrics(measured, kind)
+    return {}
 
 
 def _run_key(context: KedroContext, run_params: dict[str, Any], pipeline: Pipeline) -> str:

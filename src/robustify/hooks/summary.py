@@ -17,9 +17,16 @@ class Summary:
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Print the summary of every experiment whose report was written."""
-        from robustify.report import render_text
+        from robustify.report import render_text, render_verification_text
 
         for node in pipeline.nodes:
+            if f"{node.namespace}.full_verification_page" in node.outputs:
+                found = {
+                    name.split(".")[1]: catalog.load(name)
+                    for name in node.inputs
+                    if name.endswith(".full_verification")
+                }
+                print(render_verification_text(found, folder=str(REPORTING / str(node.namespace))))  # noqa: T201
             if "reporting" in node.tags and f"{node.namespace}.report" in node.outputs:
                 results = catalog.load(f"{node.namespace}.results")
                 table = catalog.load(f"{node.namespace}.table")

@@ -26,6 +26,7 @@ def make_adversarial_set(
     from robustify.devices import choose_device, keep_freed_memory
     from robustify.errors import InputError
     from robustify.measurement import accuracy, attack, survives_rounding
+    from robustify.pipelines.adversarial_set.manifest import make_manifest
     from robustify.storage import Tensors
     from robustify.uncertainty import make_uncertainty_set
 
@@ -54,6 +55,9 @@ def make_adversarial_set(
         "attacked_net_sha256": model.provenance["tensors_sha256"],
         "attacked_data": test_data.provenance,
         "attacked_data_sha256": test_data.provenance["tensors_sha256"],
+        "manifest": make_manifest(
+            {"adversarial_set": adversarial_set, "device": device}, seed=model.provenance["seed"]
+        ),
     }
     tensors = {
         "images": examples.images,

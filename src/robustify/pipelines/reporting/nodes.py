@@ -21,8 +21,8 @@ def gather_results(
     *measured: Any,
     experiment: str,
     nets: tuple[str, ...],
-) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return ``results.json`` and the tables: summary, epsilon sweep, learning curves.
+) -> tuple[Any, ...]:
+    """Return ``results.json`` and the tables: summary, epsilon sweep, learning curves, verification if any.
 
     Args:
         adversarial_set: the stored set.
@@ -30,21 +30,27 @@ def gather_results(
         paper: the paper's own numbers.
         seed: of the experiment.
         device: ``auto``, ``cpu`` or ``cuda``.
-        measured: every net's evaluation, then every net's learning curve.
+        measured: every net's evaluation, then every net's learning curve, then every net's
+            verification if there is any.
         experiment: its name.
         nets: names of the nets, in order.
     """
     from robustify import results
     from robustify.devices import choose_device, describe
 
-    curves = dict(zip(nets, measured[len(nets) :], strict=True))
+    count = len(nets)
+    evaluations, curves, verifications = (
+        dict(zip(nets, measured[start : start + count], strict=False))
+        for start in (0, count, 2 * count)
+    )
     about = adversarial_set.provenance
     gathered = results.gather(
         experiment=experiment,
         seed=seed,
         device=describe(choose_device(device)),
-        evaluations=dict(zip(nets, measured[: len(nets)], strict=True)),
+        evaluations=evaluations,
         curves=curves,
+        verifications=verifications,
         adversarial_set={
             key: about[key] for key in ("size", "by_norm", "sets", "survive_rounding_to_uint8")
         },
@@ -55,6 +61,7 @@ def gather_results(
         results.summary_table(gathered, paper),
         results.epsilon_sweep_table(gathered),
         results.learning_curves_table(curves),
+        *([results.verification_table(verifications)] if verifications else []),
     )
 
 

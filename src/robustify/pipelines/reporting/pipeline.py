@@ -9,13 +9,19 @@ from kedro.pipeline import Node, Pipeline
 from robustify.pipelines.reporting.nodes import gather_results, write_report
 
 
-def create_pipeline(experiment: str, nets: tuple[str, ...]) -> Pipeline:
-    """Return the report of one experiment over its nets."""
+def create_pipeline(experiment: str, nets: tuple[str, ...], *, verified: bool = False) -> Pipeline:
+    """Return the report of one experiment over its nets.
+
+    Args:
+        experiment: its name.
+        nets: names of the nets.
+        verified: whether the nets have a brief verification to report.
+    """
+    datasets = ("evaluation", "learning_curve", *(["verification"] if verified else []))
     measured = {
-        f"{net}_{dataset}": f"{experiment}.{net}.{dataset}"
-        for dataset in ("evaluation", "learning_curve")
-        for net in nets
+        f"{net}_{dataset}": f"{experiment}.{net}.{dataset}" for dataset in datasets for net in nets
     }
+    tables = ["table", "epsilon_sweep", "learning_curves"]
     return Pipeline(
         [
             Node(
@@ -30,16 +36,14 @@ def create_pipeline(experiment: str, nets: tuple[str, ...]) -> Pipeline:
                     "params:device",
                     *measured,
                 ],
-                ["results", "table", "epsilon_sweep", "learning_curves"],
+                ["results", *tables, *(["verification_table"] if verified else [])],
                 name="gather",
             ),
             Node(
                 write_report,
                 [
                     "results",
-                    "table",
-                    "epsilon_sweep",
-                    "learning_curves",
+                    *tables,
                     "adversarial_set",
                     "test_data",
                     "params:settings",

@@ -1,0 +1,320 @@
+"""Sanity gates: what must hold of measurements that are to be believed.
+
+Most published defences that fell to later attacks would have failed one of these (Carlini et al.,
+2019, "On evaluating adversarial robustness"; Athalye et al., 2018). A gate looks at numbers that were
+measured elsewhere and gives a verdict; it runs no net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from robustify.errors import InputError
+
+OnFailure = Literal["raise", "flag"]
+
+# shares that are as good as equal: half a point
+HALF_A_POINT = 0.005
+# float32 sums taken in another order differ by less
+LARGEST_RELATIVE_DIFFERENCE = 1e-3
+
+
+class GateError(InputError):
+    """A net failed a sanity gate: what was measured of it isn't to be believed."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a gate says.
+
+    Attributes:
+        gate: its name.
+        passed: whether what must hold does.
+        measured: the numbers it looked at, by name.
+        explanation: one line, with the numbers.
+    """
+
+    gate: str
+    passed: bool
+    measured: dict[str, float]
+    explanation: str
+
+    def require(self) -> None:
+        """Refuse what the gate is about.
+
+        Raises:
+            InputError: with the explanation, if the gate failed.
+        """
+        if not self.passed:
+            raise InputError(self.explanation)
+
+
+def failures(verdicts: Iterable[Verdict]) -> dict[str, str]:
+    """Return the explanations of the gates that failed, by gate; of several, the first."""
+    found: dict[str, str] = {}
+    for verdict in verdicts:
+        if not verdict.passed:
+            found.setdefault(verdict.gate, verdict.explanation)
+    return found
+
+
+def judge(verdicts: Iterable[Verdict], *, title: str, on_failure: OnFailure) -> None:
+    """Stop at a failed gate, if failures are to be raised; flagging is left to whoever reports.
+
+    Args:
+        verdicts: of the gates.
+        title: whom they are about, e.g. ``mnist.l2``.
+        on_failure: ``raise`` or ``flag``.
+
+    Raises:
+        GateError: naming every gate that failed.
+    """
+    failed = failures(verdicts)
+    if failed and on_failure == "raise":
+        reasons = "; ".join(f"{gate} ({explanation})" for gate, explanation in failed.items())
+        raise GateError(f"{title} failed sanity gates: {reasons}")
+
+
+def pixels_are_in_range(images: Tensor) -> Verdict:
+    """Images are uint8, or floats in [0, 1].
+
+    Args:
+        images: shape (N, C, H, W).
+    """
+    if images.dtype == torch.uint8:
+        return Verdict("pixels_are_in_range", True, {}, "images are uint8")
+    if not images.is_floating_point():
+        explanation = f"images are {images.dtype}; they must be uint8, or floats in [0, 1]"
+        return Verdict("pixels_are_in_range", False, {}, explanation)
+    finite = bool(images.isfinite().all())
+    lowest, highest = _extremes(images)
+    return Verdict(
+        "pixels_are_in_range",
+        finite and lowest >= 0 and highest <= 1,
+        {"lowest": lowest, "highest": highest},
+        f"images reach from {lowest:.6g} to {highest:.6g}; they must be in [0, 1]"
+        if finite
+        else "images hold values that aren't finite; they must be in [0, 1]",
+    )
+
+
+def labels_are_in_range(labels: Tensor, *, images: int, classes: int) -> Verdict:
+    """There is a label an image, and each is one of the net's classes.
+
+    Args:
+        labels: true classes, shape (N,).
+        images: their number.
+        classes: number of the net's logits.
+    """
+    if labels.shape != (images,) or labels.is_floating_point():
+        explanation = (
+            f"labels are {labels.dtype} of shape {tuple(labels.shape)}; "
+            f"they must be whole numbers of shape ({images},)"
+        )
+        return Verdict("labels_are_in_range", False, {}, explanation)
+    lowest, highest = _extremes(labels)
+    return Verdict(
+        "labels_are_in_range",
+        lowest >= 0 and highest < classes,
+        {"lowest": lowest, "highest": highest, "classes": classes},
+        f"labels reach from {lowest:.0f} to {highest:.0f}; the net's {classes} classes from 0 to {classes - 1}",
+    )
+
+
+def outputs_are_logits(logits: Tensor) -> Verdict:
+    """What the net gives is finite, and logits rather than probabilities.
+
+    The gradient of a loss that takes the softmax of a softmax is small where it should be large.
+
+    Args:
+        logits: shape (N, K).
+    """
+    name = "outputs_are_logits"
+    if logits.ndim != 2:
+        shape = tuple(logits.shape)
+        return Verdict(
+            name, False, {}, f"the net's output has shape {shape}; it must be (images, classes)"
+        )
+    odd = int((~logits.isfinite()).any(dim=1).sum())
+    if odd:
+        explanation = f"the net's output isn't finite on {odd} of {len(logits)} images"
+        return Verdict(name, False, {"not_finite": odd}, explanation)
+    lowest, highest = _extremes(logits)
+    sums = logits.double().sum(dim=1)
+    alike = bool(len(logits)) and lowest >= 0 and bool(((sums - 1).abs() < 1e-4).all())
+    return Verdict(
+        name,
+        not alike,
+        {"lowest": lowest, "highest": highest},
+        "the net gives probabilities; it must give logits: leave its last softmax out"
+        if alike
+        else f"outputs reach from {lowest:.6g} to {highest:.6g}",
+    )
+
+
+def answer_is_deterministic(answers: Sequence[Tensor]) -> Verdict:
+    """The net says the same each time it sees the same batch, to the bit.
+
+    Against a net that draws lots, an attack follows one draw and is judged by another.
+
+    Args:
+        answers: logits of the same images, each (N, K).
+    """
+    largest = max(_largest_difference(answers[0], other) for other in answers[1:])
+    return Verdict(
+        "answer_is_deterministic",
+        largest == 0,
+        {"largest_difference": largest},
+        f"logits of the same images differ by up to {largest:.3g} from one pass to the next",
+    )
+
+
+def batching_changes_nothing(losses: Sequence[Tensor]) -> Verdict:
+    """An image's loss is the same whatever other images share its batch.
+
+    Args:
+        losses: of the same images, computed in different batches, each (N,).
+    """
+    size = float(losses[0].abs().max().clamp(min=1))
+    largest = max(_largest_difference(losses[0], other) for other in losses[1:]) / size
+    return Verdict(
+        "batching_changes_nothing",
+        largest <= LARGEST_RELATIVE_DIFFERENCE,
+        {"largest_relative_difference": largest},
+        f"losses differ by up to {largest:.3g} of the largest one when images are batched otherwise",
+    )
+
+
+def gradients_are_there(norms: Tensor, *, largest_share: float) -> Verdict:
+    """The loss has a gradient with respect to nearly every image.
+
+    Args:
+        norms: of each image's loss gradient, shape (N,).
+        largest_share: of images whose gradient may be zero, or not finite.
+    """
+    share = float((~(norms > 0) | ~norms.isfinite()).double().mean())
+    return Verdict(
+        "gradients_are_there",
+        share <= largest_share,
+        {"share_of_zero_gradients": share, "largest_share": largest_share},
+        f"the gradient is zero on {_per_cent(share)} of the images; "
+        f"at most {_per_cent(largest_share)} are allowed",
+    )
+
+
+def more_steps_never_help(accuracies: Mapping[int, float], *, images: int) -> Verdict:
+    """More steps of PGD leave no higher accuracy.
+
+    Args:
+        accuracies: shares that stay right, by number of steps, all above one.
+        images: number that the shares are of.
+    """
+    return _never_rises(
+        "more_steps_never_help", accuracies, images, lambda steps: f"{steps:.0f} steps"
+    )
+
+
+def larger_epsilon_never_helps(accuracies: Mapping[float, float], *, images: int) -> Verdict:
+    """PGD in a larger ball leaves no higher accuracy.
+
+    Args:
+        accuracies: shares that stay right, by epsilon.
+        images: number that the shares are of.
+    """
+    return _never_rises(
+        "larger_epsilon_never_helps", accuracies, images, lambda epsilon: f"epsilon {epsilon:.6g}"
+    )
+
+
+def whole_range_reaches_zero(accuracy: float, *, epsilon: float, images: int) -> Verdict:
+    """PGD in a ball that covers the whole pixel range leaves nothing right.
+
+    Args:
+        accuracy: share that stays right.
+        epsilon: so large that any image is within reach of any other.
+        images: number that the share is of.
+    """
+    return Verdict(
+        "whole_range_reaches_zero",
+        accuracy <= _tolerance(images),
+        {"epsilon": epsilon, "accuracy": accuracy},
+        f"with epsilon {epsilon:.6g}, the whole range, {_per_cent(accuracy)} stay right; it should be none",
+    )
+
+
+def white_box_beats_transfer(white_box: float, transfer: float, *, images: int) -> Verdict:
+    """Attacking the net itself leaves no higher accuracy than examples made on another net.
+
+    Args:
+        white_box: share that stays right under PGD on the net itself.
+        transfer: share that stays right under PGD on another net.
+        images: number that the shares are of.
+    """
+    return Verdict(
+        "white_box_beats_transfer",
+        white_box <= transfer + _tolerance(images),
+        {"white_box": white_box, "transfer": transfer},
+        f"PGD on the net itself leaves {_per_cent(white_box)} right, "
+        f"examples made on another net {_per_cent(transfer)}",
+    )
+
+
+def gradient_beats_noise(gradient: float, noise: float, *, images: int) -> Verdict:
+    """Following the gradient leaves no higher accuracy than noise of the same size.
+
+    Args:
+        gradient: share that stays right under PGD.
+        noise: share that stays right under random perturbations of the same norm.
+        images: number that the shares are of.
+    """
+    return Verdict(
+        "gradient_beats_noise",
+        gradient <= noise + _tolerance(images),
+        {"gradient": gradient, "noise": noise},
+        f"PGD leaves {_per_cent(gradient)} right, noise of the same size {_per_cent(noise)}",
+    )
+
+
+def _never_rises(
+    gate: str,
+    accuracies: Mapping[int, float] | Mapping[float, float],
+    images: int,
+    name: Callable[[float], str],
+) -> Verdict:
+    ordered = sorted(accuracies.items())
+    rises = [(after[1] - before[1], before, after) for before, after in pairwise(ordered)]
+    rise, before, after = max(rises)
+    return Verdict(
+        gate,
+        rise <= _tolerance(images),
+        {f"{key:.6g}": accuracy for key, accuracy in ordered},
+        f"PGD leaves {_per_cent(before[1])} right with {name(before[0])}, "
+        f"{_per_cent(after[1])} with {name(after[0])}",
+    )
+
+
+def _tolerance(images: int) -> float:
+    # of few images a single one is more than half a point
+    return max(HALF_A_POINT, 1 / images) + 1e-9
+
+
+def _largest_difference(one: Tensor, other: Tensor) -> float:
+    difference = (one.double() - other.double()).abs().max()
+    return float(difference.nan_to_num(nan=torch.inf))
+
+
+def _extremes(values: Tensor) -> tuple[float, float]:
+    if values.numel() == 0:
+        return 0.0, 0.0
+    lowest, highest = values.detach().double().aminmax()
+    return float(lowest), float(highest)
+
+
+def _per_cent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,1 @@
+"""What a net's robustness is really worth."""

@@ -1,0 +1,219 @@
+"""Measures of a net what the sanity gates ask for, on a few images and with a short PGD."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from robustify.attacks import Attack, Pgd, robust_accuracy
+from robustify.attacks.answers import logits_of, pixels
+from robustify.attacks.base import ascend
+from robustify.attacks.losses import cross_entropy
+from robustify.devices import full_precision
+from robustify.gates import (
+    Verdict,
+    answer_is_deterministic,
+    batching_changes_nothing,
+    gradient_beats_noise,
+    gradients_are_there,
+    labels_are_in_range,
+    larger_epsilon_never_helps,
+    more_steps_never_help,
+    outputs_are_logits,
+    pixels_are_in_range,
+    white_box_beats_transfer,
+    whole_range_reaches_zero,
+)
+from robustify.maximisers import evaluation_mode
+from robustify.measurement import BATCH_SIZE, predict
+from robustify.uncertainty import NormBall, perturbation_norm
+
+# of the radius; a short attack must be able to cross the ball
+_REACH = 2.5
+
+
+def examine(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    ball: NormBall,
+    *,
+    source: nn.Module | None = None,
+    steps: int = 10,
+    largest_share_of_zero_gradients: float = 0.05,
+    batch_size: int = BATCH_SIZE,
+    seed: int,
+) -> list[Verdict]:
+    """Return the verdicts of all gates, or of the first ones only if the net can't be attacked at all.
+
+    Args:
+        net: maps images in [0, 1] to logits; its modes and weight gradients stay as they are.
+        images: uint8, shape (N, C, H, W), N ≥ 1.
+        labels: true classes, int64, shape (N,).
+        ball: where the net is examined.
+        source: another net of the same task, whose examples are tried; without it that gate is left out.
+        steps: of PGD, at least 2; half as many and twice as many are tried, too.
+        largest_share_of_zero_gradients: share of the images on which the gradient may be zero.
+        batch_size: images a pass.
+        seed: of the attacks' starts and of the noise.
+
+    Raises:
+        InputError: if images aren't in [0, 1] or labels aren't classes of the net.
+    """
+    pixels_are_in_range(images).require()
+    logits = logits_of(net, images, batch_size=batch_size)
+    valid = outputs_are_logits(logits)
+    if not valid.passed:
+        return [valid]
+    labels_are_in_range(labels, images=len(images), classes=logits.shape[1]).require()
+    inspected = _Inspected(net, images, labels, ball, steps, batch_size, seed)
+    again = logits_of(net, images, batch_size=batch_size)
+    verdicts = [
+        valid,
+        answer_is_deterministic([logits, again]),
+        batching_changes_nothing(inspected.losses_in_several_batches(logits)),
+        gradients_are_there(
+            inspected.gradient_norms(), largest_share=largest_share_of_zero_gradients
+        ),
+    ]
+    return [*verdicts, *inspected.under_attack(source)]
+
+
+class _Inspected:
+    """One net under examination."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        ball: NormBall,
+        steps: int,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.net = net
+        self.images = images
+        self.labels = labels.cpu()
+        self.ball = ball
+        self.steps = steps
+        self.batch_size = batch_size
+        self.seed = seed
+
+    def losses_in_several_batches(self, logits: Tensor) -> list[Tensor]:
+        """Return the losses of the images: batched as they are, in odd little batches, in reverse."""
+        odd = logits_of(self.net, self.images, batch_size=7)
+        reverse = logits_of(self.net, self.images.flip(0), batch_size=self.batch_size).flip(0)
+        return [cross_entropy(answer, self.labels) for answer in (logits, odd, reverse)]
+
+    def gradient_norms(self) -> Tensor:
+        norms = []
+        for x, y in self._batches():
+            gradient = ascend(self.net, x, partial(cross_entropy, labels=y)).gradient
+            norms.append(perturbation_norm(self.ball.name, gradient).cpu())
+        return torch.cat(norms)
+
+    def under_attack(self, source: nn.Module | None) -> Iterator[Verdict]:
+        """Yield the verdicts that take attacks."""
+        count, radius = len(self.images), self.ball.radius
+        whole = whole_range(self.ball.name, self.images)
+        white_box = self._right_under(self._pgd(), radius)
+        by_epsilon = {
+            epsilon: self._right_under(self._pgd(), epsilon)
+            for epsilon in (radius / 2, 2 * radius)
+            if epsilon < whole
+        }
+        by_steps = {
+            steps: self._right_under(self._pgd(steps), radius)
+            for steps in (max(self.steps // 2, 2), 2 * self.steps)
+        }
+        longer = self._pgd(2 * self.steps, restarts=2)
+        everything = self._right_under(longer, whole)
+        yield more_steps_never_help({**by_steps, self.steps: white_box}, images=count)
+        ladder = {**by_epsilon, radius: white_box, whole: everything}
+        yield larger_epsilon_never_helps(ladder, images=count)
+        yield whole_range_reaches_zero(everything, epsilon=whole, images=count)
+        noise = self._right_on(self._noise())
+        yield gradient_beats_noise(white_box, noise, images=count)
+        if source is not None:
+            transfer = self._right_on(self._examples_of(source))
+            yield white_box_beats_transfer(white_box, transfer, images=count)
+
+    def _pgd(self, steps: int | None = None, restarts: int = 1, *, stop: bool = True) -> Pgd:
+        steps = steps or self.steps
+        return Pgd(
+            steps=steps,
+            restarts=restarts,
+            relative_step=min(_REACH / steps, 1.0),
+            stop_at_success=stop,
+        )
+
+    def _right_under(self, attack: Attack, radius: float) -> float:
+        return robust_accuracy(
+            self.net,
+            self.images,
+            self.labels,
+            attack,
+            self.ball.__class__(radius=radius),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            show_progress=False,
+        ).robust_accuracy
+
+    def _right_on(self, points: Tensor) -> float:
+        """Return the share of images that are right both as they are and at these points."""
+        clean = predict(self.net, self.images, batch_size=self.batch_size) == self.labels
+        moved = predict(self.net, points, batch_size=self.batch_size) == self.labels
+        return float((clean & moved).double().mean())
+
+    def _noise(self) -> Tensor:
+        ball, generator = self.ball.__class__(radius=self.ball.radius), self._generator()
+        return torch.cat(
+            [(x + ball.steepest_ascent(_normal(x, generator), x)).cpu() for x, _ in self._batches()]
+        )
+
+    def _examples_of(self, source: nn.Module) -> Tensor:
+        attack, ball = self._pgd(stop=False), self.ball.__class__(radius=self.ball.radius)
+        generator = self._generator()
+        source = source.to(self._device)
+        with evaluation_mode(source), full_precision():
+            return torch.cat(
+                [
+                    attack.run(source, x, y, ball, generator=generator).cpu()
+                    for x, y in self._batches()
+                ]
+            )
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        parts = zip(
+            self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True
+        )
+        with evaluation_mode(self.net), full_precision():
+            for x, y in parts:
+                yield pixels(x, self._device), y.to(self._device)
+
+    def _generator(self) -> torch.Generator:
+        return torch.Generator(self._device).manual_seed(self.seed)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.net.parameters()).device
+
+
+def whole_range(norm: str, images: Tensor) -> float:
+    """Return the least radius at which every image reaches every other one, in that norm.
+
+    Args:
+        norm: ``l1``, ``l2`` or ``linf``.
+        images: shape (N, C, H, W).
+    """
+    dimensions = images[0].numel()
+    return {"l1": float(dimensions), "l2": math.sqrt(dimensions), "linf": 1.0}[norm]
+
+
+def _normal(x: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)

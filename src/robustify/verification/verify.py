@@ -1,0 +1,168 @@
+"""One net before gates and attacks: what survives, and whether to believe it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from robustify.attacks import Pgd
+from robustify.attacks.evaluation import CLEAN
+from robustify.errors import InputError
+from robustify.gates import (
+    Verdict,
+    failures,
+    judge,
+    larger_epsilon_never_helps,
+    more_steps_never_help,
+)
+from robustify.uncertainty import NormBall
+from robustify.verification.examination import examine
+from robustify.verification.plan import Plan
+from robustify.verification.survival import Survival, survive
+
+# name in tables of what outlasts every attack of a ball
+ALL_ATTACKS = "all_attacks"
+
+
+def verify(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    plan: Plan,
+    *,
+    source: nn.Module | None = None,
+    seed: int,
+    title: str = "net",
+    folder: Path | None = None,
+) -> dict[str, Any]:
+    """Return what survives of the net's accuracy and what the sanity gates say, as JSON can say it.
+
+    Every attack of a ball sees all images that the net has right, so that its own accuracy is known;
+    ``all_attacks`` counts the images that outlast each of them.
+
+    Args:
+        net: maps images in [0, 1] to logits; its modes and weight gradients stay as they are.
+        images: uint8, shape (N, C, H, W), N ≥ 1.
+        labels: true classes, int64, shape (N,).
+        plan: balls, attacks, gates.
+        source: another net of the same task, for the gate on transferred examples.
+        seed: of all that is random.
+        title: whom it is about, e.g. ``mnist.l2``.
+        folder: where the state is stored, to go on after an interruption; nowhere if left out.
+
+    Returns:
+        ``images``, ``clean_accuracy``, ``measured`` (one entry a ball and attack: ``norm``, ``epsilon``,
+        ``attack``, ``accuracy``, ``right``, ``rejected``, ``seconds``), ``gates`` and ``failed_gates``.
+        A net whose outputs can't be attacked has no measurements.
+
+    Raises:
+        InputError: if images or labels can't be attacked.
+        GateError: if a gate failed and the plan says so.
+    """
+    if len(images) == 0:
+        raise InputError("there are no images to verify with; the set is empty")
+    images, labels = images[: plan.images], labels[: plan.images]
+    verdicts = _examine(net, images, labels, plan, source, seed)
+    judge(verdicts, title=title, on_failure=plan.on_failure)
+    measured: list[dict[str, Any]] = []
+    if verdicts[0].passed:
+        for ball in plan.every_ball():
+            survivals = {
+                name: survive(
+                    net,
+                    images,
+                    labels,
+                    attack,
+                    ball,
+                    batch_size=plan.batch_size,
+                    seed=seed,
+                    title=f"{title} {name} {ball.name} {ball.radius:.4g}",
+                    folder=folder,
+                )
+                for name, attack in plan.attacks_in(ball).items()
+            }
+            measured += _rows(ball, survivals)
+    verdicts += _consistent(measured, plan, len(images))
+    judge(verdicts, title=title, on_failure=plan.on_failure)
+    return {
+        "images": len(images),
+        "clean_accuracy": measured[0]["clean_accuracy"] if measured else None,
+        "measured": measured,
+        "gates": [asdict(verdict) for verdict in verdicts],
+        "failed_gates": failures(verdicts),
+    }
+
+
+def _examine(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    plan: Plan,
+    source: nn.Module | None,
+    seed: int,
+) -> list[Verdict]:
+    return examine(
+        net,
+        images[: plan.examined_images],
+        labels[: plan.examined_images],
+        plan.examined or plan.every_ball()[0],
+        source=source,
+        steps=plan.examined_steps,
+        largest_share_of_zero_gradients=plan.largest_share_of_zero_gradients,
+        batch_size=plan.batch_size,
+        seed=seed,
+    )
+
+
+def _rows(ball: NormBall, survivals: dict[str, Survival]) -> Iterator[dict[str, Any]]:
+    every = None
+    for name, survival in survivals.items():
+        every = survival.survivors if every is None else every & survival.survivors
+        yield {
+            **_row(ball, name, survival, survival.survivors),
+            "right": survival.right,
+            "rejected": sum(survival.rejected.values()),
+            "seconds": round(survival.seconds, 2),
+        }
+    if every is not None:
+        yield _row(ball, ALL_ATTACKS, next(iter(survivals.values())), every)
+
+
+def _row(ball: NormBall, attack: str, survival: Survival, survivors: Tensor) -> dict[str, Any]:
+    images = len(survivors)
+    return {
+        "norm": ball.name,
+        "epsilon": ball.radius,
+        "attack": attack,
+        "clean_accuracy": survival.right[CLEAN] / images,
+        "accuracy": int(survivors.sum()) / images,
+    }
+
+
+def _consistent(rows: Sequence[dict[str, Any]], plan: Plan, images: int) -> Iterator[Verdict]:
+    """Yield the verdicts on what was measured in full: epsilons and steps of PGD against each other."""
+    # a single step needn't obey
+    steps = {
+        name: attack.steps
+        for name, attack in plan.attacks.items()
+        if isinstance(attack, Pgd) and attack.steps > 1
+    }
+    table = {(row["attack"], row["norm"], row["epsilon"]): row["accuracy"] for row in rows}
+    for norm, epsilon in dict.fromkeys((row["norm"], row["epsilon"]) for row in rows):
+        by_steps = {
+            count: table[name, norm, epsilon]
+            for name, count in steps.items()
+            if (name, norm, epsilon) in table
+        }
+        if len(by_steps) > 1:
+            yield more_steps_never_help(by_steps, images=images)
+    for name, norm in dict.fromkeys((row["attack"], row["norm"]) for row in rows):
+        if name not in steps:
+            continue
+        by_epsilon = {key[2]: share for key, share in table.items() if key[:2] == (name, norm)}
+        if len(by_epsilon) > 1:
+            yield larger_epsilon_never_helps(by_epsilon, images=images)

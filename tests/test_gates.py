@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from robustify import gates
+from robustify.errors import InputError
+from robustify.gates import GateError, Verdict, failures, judge
+from robustify.uncertainty import L1Ball, L2Ball, LinfBall, NormBall
+from robustify.verification import examine
+
+from .attacks.conftest import Problem, make_problem
+from .conftest import LinearNet
+from .fakes import (
+    BatchDependent,
+    Detached,
+    Fake,
+    Gradientless,
+    NotFinite,
+    Probabilities,
+    Rounding,
+    Saturated,
+    Stochastic,
+)
+
+BALL = LinfBall(radius=0.06)
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    return make_problem(classes=5, count=60)
+
+
+@pytest.fixture(scope="module")
+def other() -> nn.Module:
+    """Another net of the same task: the honest one's weights, a little off."""
+    honest = make_problem(classes=5, count=60).net
+    torch.manual_seed(1)
+    net = LinearNet(36, 5).eval()
+    with torch.no_grad():
+        net.linear.weight.copy_(honest.linear.weight + 0.2 * net.linear.weight)
+        net.linear.bias.copy_(honest.linear.bias)
+    return net
+
+
+def failed(net: nn.Module, problem: Problem, ball: NormBall = BALL, **options) -> dict[str, str]:
+    labels = net(problem.x).detach().nan_to_num().argmax(dim=1)
+    return failures(examine(net, problem.images, labels, ball, seed=0, **options))
+
+
+@pytest.mark.parametrize("ball", [BALL, L2Ball(radius=0.25), L1Ball(radius=0.6)])
+def test_an_honest_net_passes_every_gate(
+    problem: Problem, other: nn.Module, ball: NormBall
+) -> None:
+    verdicts = examine(problem.net, problem.images, problem.labels, ball, source=other, seed=0)
+    assert failures(verdicts) == {}
+    assert {verdict.gate for verdict in verdicts} == {
+        "outputs_are_logits", "answer_is_deterministic", "batching_changes_nothing",
+        "gradients_are_there", "more_steps_never_help", "larger_epsilon_never_helps",
+        "whole_range_reaches_zero", "gradient_beats_noise", "white_box_beats_transfer",
+    }  # fmt: skip
+    by_gate = {verdict.gate: verdict.measured for verdict in verdicts}
+    # the attacks that the gates compare are attacks: they break what a linear net's closed form says
+    robust = float(problem.robust(ball).double().mean())
+    white_box = by_gate["white_box_beats_transfer"]["white_box"]
+    assert robust - 1e-6 <= white_box <= robust + 0.1
+    assert robust < by_gate["gradient_beats_noise"]["noise"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "gate", "reason"),
+    [
+        (Rounding, "gradients_are_there", r"zero on 100\.0 %"),
+        (Rounding, "white_box_beats_transfer", "examples made on another net"),
+        (Saturated, "gradients_are_there", "zero on"),
+        (Saturated, "whole_range_reaches_zero", "it should be none"),
+        (Detached, "gradients_are_there", r"zero on 100\.0 %"),
+        (Gradientless, "gradients_are_there", r"zero on 100\.0 %"),
+        (Stochastic, "answer_is_deterministic", "from one pass to the next"),
+        (BatchDependent, "batching_changes_nothing", "batched otherwise"),
+        (Probabilities, "outputs_are_logits", "gives probabilities; it must give logits"),
+        (NotFinite, "outputs_are_logits", r"isn't finite on \d+ of 60 images"),
+    ],
+)
+def test_a_planted_fake_defence_is_caught(
+    problem: Problem, other: nn.Module, kind: type[Fake], gate: str, reason: str
+) -> None:
+    found = failed(kind(problem.net), problem, source=other)
+    assert re.search(reason, found[gate])
+
+
+def test_half_a_point_is_allowed_and_no_more() -> None:
+    allowed = gates.more_steps_never_help({10: 0.5, 20: 0.505}, images=1000)
+    assert allowed.passed
+    caught = gates.more_steps_never_help({10: 0.5, 50: 0.506, 20: 0.4}, images=1000)
+    assert not caught.passed
+    assert "20 steps, 50.6 % with 50 steps" in caught.explanation
+    assert gates.more_steps_never_help({10: 0.5, 20: 0.52}, images=50).passed, "one image of 50"
+    assert not gates.more_steps_never_help({10: 0.5, 20: 0.54}, images=50).passed
+
+
+def test_a_larger_epsilon_must_not_help() -> None:
+    assert gates.larger_epsilon_never_helps({0.1: 0.9, 0.05: 0.95, 1.0: 0.0}, images=1000).passed
+    caught = gates.larger_epsilon_never_helps({0.1: 0.9, 0.2: 0.95, 1.0: 0.0}, images=1000)
+    assert not caught.passed
+    assert caught.explanation.endswith("90.0 % right with epsilon 0.1, 95.0 % with epsilon 0.2")
+
+
+def test_the_whole_range_must_leave_nothing() -> None:
+    assert gates.whole_range_reaches_zero(0.005, epsilon=1.0, images=1000).passed
+    assert not gates.whole_range_reaches_zero(0.006, epsilon=1.0, images=1000).passed
+
+
+def test_other_nets_and_noise_must_not_be_stronger() -> None:
+    assert gates.white_box_beats_transfer(0.5, 0.5, images=1000).passed
+    assert not gates.white_box_beats_transfer(0.51, 0.5, images=1000).passed
+    assert gates.gradient_beats_noise(0.5, 0.9, images=1000).passed
+    assert not gates.gradient_beats_noise(0.9, 0.5, images=1000).passed
+
+
+def test_a_stated_share_of_gradients_may_be_zero() -> None:
+    norms = torch.tensor([0.0, torch.nan, 1e-30, 1.0])
+    assert not gates.gradients_are_there(norms, largest_share=0.49).passed
+    verdict = gates.gradients_are_there(norms, largest_share=0.5)
+    assert verdict.passed
+    assert verdict.measured["share_of_zero_gradients"] == 0.5
+
+
+def test_one_bit_of_an_answer_is_enough() -> None:
+    logits = torch.tensor([[1.0, 2.0]])
+    off = torch.nextafter(logits, torch.tensor(3.0))
+    assert gates.answer_is_deterministic([logits, logits.clone()]).passed
+    assert not gates.answer_is_deterministic([logits, off]).passed
+    assert gates.batching_changes_nothing([logits[0], off[0]]).passed
+    assert not gates.batching_changes_nothing([logits[0], 1.01 * logits[0]]).passed
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (gates.pixels_are_in_range(torch.tensor([0.0, 1.5])), r"from 0 to 1\.5.*in \[0, 1\]"),
+        (gates.pixels_are_in_range(torch.tensor([-0.1, 1.0])), r"from -0\.1 to 1"),
+        (gates.pixels_are_in_range(torch.tensor([torch.nan])), "aren't finite"),
+        (gates.pixels_are_in_range(torch.tensor([3])), "int64; they must be uint8"),
+        (gates.labels_are_in_range(torch.tensor([0, 3]), images=2, classes=3), "0 to 3.*to 2"),
+        (gates.labels_are_in_range(torch.tensor([-1, 0]), images=2, classes=3), "from -1"),
+        (gates.labels_are_in_range(torch.tensor([0]), images=2, classes=3), r"shape \(2,\)"),
+        (gates.labels_are_in_range(torch.tensor([0.0]), images=1, classes=3), "whole numbers"),
+        (gates.outputs_are_logits(torch.tensor([[1.0, torch.inf]])), "isn't finite on 1 of 1"),
+        (gates.outputs_are_logits(torch.tensor([[0.25, 0.75]])), "gives probabilities"),
+        (gates.outputs_are_logits(torch.zeros(2, 3, 4)), r"shape \(2, 3, 4\)"),
+    ],
+)
+def test_what_cannot_be_attacked_is_refused_by_name(verdict: Verdict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        verdict.require()
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        gates.pixels_are_in_range(torch.tensor([0.0, 1.0])),
+        gates.pixels_are_in_range(torch.tensor([255], dtype=torch.uint8)),
+        gates.labels_are_in_range(torch.tensor([0, 2]), images=2, classes=3),
+        gates.outputs_are_logits(torch.tensor([[0.5, 0.6]])),
+        gates.outputs_are_logits(torch.tensor([[-0.5, 1.5]])),
+    ],
+)
+def test_what_is_right_passes(verdict: Verdict) -> None:
+    verdict.require()
+
+
+def test_failures_are_raised_or_left_to_the_tables() -> None:
+    verdicts = [
+        Verdict("first", False, {}, "reason one"),
+        Verdict("second", True, {}, "fine"),
+        Verdict("first", False, {}, "reason two"),
+        Verdict("third", False, {}, "reason three"),
+    ]
+    assert failures(verdicts) == {"first": "reason one", "third": "reason three"}
+    judge(verdicts, title="mnist.l2", on_failure="flag")
+    judge(verdicts[1:2], title="mnist.l2", on_failure="raise")
+    with pytest.raises(GateError, match=r"mnist\.l2 failed .*first \(reason one\); third"):
+        judge(verdicts, title="mnist.l2", on_failure="raise")

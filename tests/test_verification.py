@@ -1,0 +1,280 @@
+"""Verification on linear nets, where the exact robust accuracy is known in closed form."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from robustify.attacks import (
+    ApgdCrossEntropy,
+    Attack,
+    AutoAttack,
+    FabTargeted,
+    Pgd,
+    Square,
+    robust_accuracy,
+)
+from robustify.configuration import Ball, Depth, GateOptions, Verification
+from robustify.errors import InputError
+from robustify.gates import GateError
+from robustify.uncertainty import L2Ball, LinfBall, NormBall
+from robustify.verification import ALL_ATTACKS, Plan, make_plan, survive, verify
+
+from .attacks.conftest import Problem, make_problem
+from .fakes import NotFinite, Probabilities, Rounding
+
+BALL = LinfBall(radius=0.06)
+ONE_STEP = Pgd(steps=1, restarts=1, relative_step=1.0, random_start=False)
+ROW = (AutoAttack([ApgdCrossEntropy(steps=5), FabTargeted(steps=5), Square(queries=20)]), BALL)
+
+
+@pytest.fixture
+def problem() -> Problem:
+    return make_problem(classes=5)
+
+
+class Interrupted(Attack):
+    """Another attack, but the process dies at its n-th portion."""
+
+    name = "interrupted"
+
+    def __init__(self, attack: Attack, at: int) -> None:
+        self._attack, self._at, self.portions = attack, at, 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Interrupted)
+
+    def run(self, net, x, labels, uncertainty_set, *, generator):
+        self.portions += 1
+        if self.portions == self._at:
+            raise KeyboardInterrupt
+        return self._attack.run(net, x, labels, uncertainty_set, generator=generator)
+
+
+def test_portions_find_what_is_known_in_closed_form(problem: Problem) -> None:
+    attack = AutoAttack([FabTargeted(), Square(queries=50)])
+    chosen = (problem.net, problem.images, problem.labels, attack, BALL)
+    found = survive(*chosen, batch_size=7, seed=0)
+    assert torch.equal(found.survivors, problem.robust(BALL))
+    assert found.right == {"clean": 37, **{n: int(m.sum()) for n, m in found.standing.items()}}
+    assert len(found) == 40
+
+
+def test_one_step_is_the_steepest_one(problem: Problem) -> None:
+    for ball in (BALL, L2Ball(radius=0.25)):
+        chosen = (problem.net, problem.images, problem.labels, ONE_STEP, ball)
+        found = survive(*chosen, batch_size=40, seed=0).survivors
+        x = problem.x.requires_grad_(True)
+        loss = torch.nn.functional.cross_entropy(problem.net(x), problem.labels, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, [x])
+        x = x.detach()
+        moved = x + ball.steepest_ascent(gradient, x)
+        right = (problem.net(x).argmax(1) == problem.labels) & (
+            problem.net(moved).argmax(1) == problem.labels
+        )
+        assert torch.equal(found, right)
+
+
+@pytest.mark.parametrize("at", [1, 3, 6])
+def test_a_killed_attack_goes_on_with_the_portion_it_was_at(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    # the same attack to the state file: how often it has been called isn't part of what it does
+    monkeypatch.setattr(
+        "robustify.verification.survival._options", lambda attack: {"name": attack.name}
+    )
+    attack, chosen = Pgd(steps=3, restarts=2), (problem.net, problem.images, problem.labels)
+    whole = survive(*chosen, Interrupted(attack, 0), BALL, batch_size=7, seed=3)
+    options = {"batch_size": 7, "seed": 3, "folder": tmp_path}
+    with pytest.raises(KeyboardInterrupt):
+        survive(*chosen, Interrupted(attack, at), BALL, **options)
+    rest = Interrupted(attack, 0)
+    again = survive(*chosen, rest, BALL, **options)
+    assert rest.portions == 6 - (at - 1), "40 images in portions of 7 are six"
+    assert again.standing.keys() == whole.standing.keys()
+    assert all(torch.equal(again.standing[name], mask) for name, mask in whole.standing.items())
+    assert again.rejected == whole.rejected
+    idle = Interrupted(attack, 1)
+    assert survive(*chosen, idle, BALL, **options).right == whole.right
+    assert idle.portions == 0, "what is done isn't done again"
+
+
+def test_an_attack_of_several_parts_goes_on_with_the_part_it_was_at(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = (problem.net, problem.images, problem.labels, *ROW)
+    whole = survive(*chosen, batch_size=25, seed=3)
+    options = {"batch_size": 25, "seed": 3, "folder": tmp_path}
+    run, calls = FabTargeted.run, []
+
+    def dying(self, *arguments, **keywords):
+        calls.append("fab_t")
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return run(self, *arguments, **keywords)
+
+    monkeypatch.setattr(FabTargeted, "run", dying)
+    with pytest.raises(KeyboardInterrupt):
+        survive(*chosen, **options)
+    forbidden = pytest.MonkeyPatch()
+    forbidden.setattr(ApgdCrossEntropy, "run", lambda *a, **k: pytest.fail("it has run already"))
+    again = survive(*chosen, **options)
+    forbidden.undo()
+    assert len(calls) == 3
+    assert again.right == whole.right
+    assert all(torch.equal(again.standing[name], mask) for name, mask in whole.standing.items())
+
+
+def test_anything_else_has_a_state_of_its_own(problem: Problem, tmp_path: Path) -> None:
+    chosen = [problem.net, problem.images, problem.labels, Pgd(steps=2, restarts=1), BALL]
+    survive(*chosen, seed=0, folder=tmp_path)
+    for place, other in (
+        (0, make_problem(classes=4).net),
+        (1, problem.images.flip(0)),
+        (3, Pgd(steps=3, restarts=1)),
+        (4, LinfBall(radius=0.07)),
+    ):
+        changed = list(chosen)
+        changed[place] = other
+        labels = changed[0](changed[1].float() / 255).argmax(1)
+        changed[2] = labels
+        survive(*changed, seed=0, folder=tmp_path)
+    survive(*chosen, seed=1, folder=tmp_path)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 6
+
+
+def test_a_damaged_state_begins_anew(problem: Problem, tmp_path: Path) -> None:
+    chosen = (problem.net, problem.images, problem.labels, ONE_STEP, BALL)
+    whole = survive(*chosen, seed=0, folder=tmp_path)
+    (path,) = tmp_path.glob("*.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert survive(*chosen, seed=0, folder=tmp_path).right == whole.right
+
+
+def plan(**options) -> Plan:
+    defaults = {
+        "balls": (LinfBall(radius=0.03), BALL),
+        "attacks": {"one_step": ONE_STEP, "pgd_5": Pgd(steps=5, restarts=1, relative_step=0.5)},
+        "examined_images": 40,
+    }
+    return Plan(**{**defaults, **options})
+
+
+def test_every_attack_of_every_ball_is_measured_by_itself(problem: Problem) -> None:
+    found = verify(
+        problem.net, problem.images, problem.labels, plan(autoattack=(BALL,), images=30), seed=0
+    )
+    assert json.loads(json.dumps(found)) == found
+    assert found["images"] == 30
+    assert found["failed_gates"] == {}
+    table = {(row["epsilon"], row["attack"]): row for row in found["measured"]}
+    names = ["one_step", "pgd_5"]
+    assert list(table) == [
+        *((0.03, name) for name in [*names, ALL_ATTACKS]),
+        *((0.06, name) for name in [*names, "autoattack", ALL_ATTACKS]),
+    ]
+    clean = (problem.net(problem.x).argmax(1) == problem.labels)[:30]
+    assert found["clean_accuracy"] == pytest.approx(float(clean.double().mean()))
+    # nothing is stronger than the exact robust accuracy, which AutoAttack reaches on a linear net
+    exact = float(problem.robust(BALL)[:30].double().mean())
+    assert table[0.06, "autoattack"]["accuracy"] == pytest.approx(exact)
+    assert table[0.06, ALL_ATTACKS]["accuracy"] == pytest.approx(exact)
+    assert table[0.06, "autoattack"]["right"]["clean"] == int(clean.sum())
+    alone = robust_accuracy(
+        problem.net,
+        problem.images[:30],
+        problem.labels[:30],
+        ONE_STEP,
+        BALL,
+        batch_size=30,
+        seed=0,
+    )
+    assert table[0.06, "one_step"]["accuracy"] == alone.robust_accuracy
+
+
+def test_a_failed_gate_flags_or_raises(problem: Problem) -> None:
+    fake = Rounding(problem.net)
+    labels = fake(problem.x).argmax(1)
+    found = verify(fake, problem.images, labels, plan(), seed=0)
+    assert "gradients_are_there" in found["failed_gates"]
+    assert found["measured"], "what was measured is shown, and flagged"
+    with pytest.raises(GateError, match=r"mnist\.fake failed sanity gates: gradients_are_there"):
+        verify(fake, problem.images, labels, plan(on_failure="raise"), seed=0, title="mnist.fake")
+
+
+def test_a_net_that_cannot_be_attacked_is_flagged_without_numbers(problem: Problem) -> None:
+    found = verify(Probabilities(problem.net), problem.images, problem.labels, plan(), seed=0)
+    assert list(found["failed_gates"]) == ["outputs_are_logits"]
+    assert found["measured"] == []
+    assert found["clean_accuracy"] is None
+
+
+def test_bad_input_is_refused_by_name_at_every_door(problem: Problem) -> None:
+    net, images, labels = problem.net, problem.images, problem.labels
+    bright = problem.x * 2
+    doors = (
+        lambda *chosen: robust_accuracy(*chosen, ONE_STEP, BALL, seed=0),
+        lambda *chosen: survive(*chosen, ONE_STEP, BALL, seed=0),
+        lambda *chosen: verify(*chosen, plan(), seed=0),
+    )
+    for door in doors:
+        for chosen, words in (
+            ((net, bright, labels), r"images reach from 0 to 2; they must be in \[0, 1\]"),
+            ((net, images, labels + 3), "labels reach from"),
+            ((net, images, labels[:39]), r"labels are torch\.int64 of shape \(39,\)"),
+            ((net, images[:0], labels[:0]), "empty"),
+        ):
+            with pytest.raises(InputError, match=words):
+                door(*chosen)
+    for fake, words in ((NotFinite(net), "isn't finite"), (Probabilities(net), "probabilities")):
+        for door in doors[:2]:
+            with pytest.raises(InputError, match=words):
+                door(fake, images, labels)
+
+
+def test_the_plan_of_a_net() -> None:
+    depth = Depth(
+        images=20,
+        norms={"linf": [0.1, 0.2], "l2": [1.2]},
+        attacks={"quick": {"name": "pgd", "steps": 3}},
+        autoattack={"l2": Ball(norm="linf", epsilon=0.3)},
+        gates=GateOptions(images=10, steps=4),
+    )
+    verification = Verification(brief=depth, on_failure="raise")
+
+    def balls(found: list[NormBall] | tuple[NormBall, ...]) -> list[tuple[str, float]]:
+        return [(ball.name, ball.radius) for ball in found]
+
+    own = {"name": "l2", "radius": 1.2, "step": "unclipped"}
+    made = make_plan(verification, depth, net="l2", uncertainty_set=own)
+    assert balls(made.balls) == [("l2", 1.2), ("linf", 0.1), ("linf", 0.2)]
+    assert balls(made.every_ball())[-1] == ("linf", 0.3)
+    assert list(made.attacks_in(made.every_ball()[-1])) == ["autoattack"]
+    assert list(made.attacks_in(made.balls[0])) == ["quick"]
+    assert balls([made.examined]) == [("l2", 1.2)]
+    assert made.on_failure == "raise"
+    plain = make_plan(verification, depth, net="baseline", uncertainty_set={"name": "point"})
+    assert balls(plain.every_ball()) == [("linf", 0.1), ("linf", 0.2), ("l2", 1.2)]
+    assert balls([plain.examined]) == [("linf", 0.1)]
+    with pytest.raises(InputError, match="nothing to verify"):
+        Plan(balls=(), attacks={})
+
+
+def test_the_published_attacks_are_the_default() -> None:
+    made = make_plan(
+        Verification(),
+        Depth(norms={"linf": [0.1]}),
+        net="baseline",
+        uncertainty_set={"name": "point"},
+    )
+    pgd = {name: attack for name, attack in made.attacks.items() if isinstance(attack, Pgd)}
+    assert {name: (attack.steps, attack.restarts) for name, attack in pgd.items()} == {
+        "one_step": (1, 1), "pgd_20": (20, 5), "pgd_50": (50, 5),
+    }  # fmt: skip
+    assert isinstance(made.attacks["apgd_ce"], ApgdCrossEntropy)
+    assert made.images == 1000
