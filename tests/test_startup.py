@@ -17,5 +17,5 @@ def test_listing_pipelines_imports_neither_torch_nor_mlflows_server() -> None:
     imported = {line.rpartition("|")[2].strip() for line in finished.stderr.splitlines()}
     assert "robustify.pipeline_registry" in imported
     assert not imported & {"torch", "torchvision", "mlflow.server", "matplotlib.pyplot"}
-    for name in ("mnist_robust", "cifar_robust", "__default__"):
+    for name in ("mnist_robust", "cifar_robust", "mnist_objectives", "objectives", "__default__"):
         assert f"- {name}" in finished.stdout

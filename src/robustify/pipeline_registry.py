@@ -9,11 +9,14 @@ from kedro.config import OmegaConfigLoader
 from kedro.framework.project import settings
 from kedro.pipeline import Pipeline
 
-from robustify.configuration import Experiment, experiments_of
+from robustify.configuration import Experiment, Net, experiments_of, needs_tangent_planes
 from robustify.pipelines.adversarial_set.pipeline import create_pipeline as attack
 from robustify.pipelines.evaluation.pipeline import create_pipeline as evaluate
+from robustify.pipelines.feedback.pipeline import create_pipeline as feed_back
 from robustify.pipelines.ingestion.pipeline import create_pipeline as ingest
+from robustify.pipelines.objectives.pipeline import create_pipeline as compare_objectives
 from robustify.pipelines.reporting.pipeline import create_pipeline as report
+from robustify.pipelines.tangents.pipeline import create_pipeline as find_neighbours
 from robustify.pipelines.training.pipeline import create_pipeline as train
 
 _experiments: dict[str, Experiment] = {}
@@ -26,12 +29,27 @@ def use_experiments(experiments: Mapping[str, Experiment]) -> None:
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return ``{experiment}_robust`` for every experiment, and ``__default__`` with all of them."""
-    pipelines = {
+    """Return every experiment's pipelines by name.
+
+    ``{experiment}_robust`` is the experiment, ``{experiment}_objectives`` one net under each
+    objective where the experiment lists them; ``__default__`` and ``objectives`` are all of either.
+    """
+    experiments = _experiments or _experiments_on_disk()
+    robust = {
         f"{name}_robust": experiment_pipeline(name, experiment)
-        for name, experiment in (_experiments or _experiments_on_disk()).items()
+        for name, experiment in experiments.items()
     }
-    return {**pipelines, "__default__": sum(pipelines.values(), Pipeline([]))}
+    objectives = {
+        f"{name}_objectives": objectives_pipeline(name, experiment)
+        for name, experiment in experiments.items()
+        if experiment.objectives is not None
+    }
+    return {
+        **robust,
+        **objectives,
+        "objectives": sum(objectives.values(), Pipeline([])),
+        "__default__": sum(robust.values(), Pipeline([])),
+    }
 
 
 def experiment_pipeline(name: str, experiment: Experiment) -> Pipeline:
@@ -42,16 +60,44 @@ def experiment_pipeline(name: str, experiment: Experiment) -> Pipeline:
         experiment: its parameters.
     """
     nets = tuple(experiment.nets)
+    return _trained_and_evaluated(name, experiment, nets) + report(name, nets)
+
+
+def objectives_pipeline(name: str, experiment: Experiment) -> Pipeline:
+    """Return the comparison of objectives from raw data to table, the experiment's own nets included.
+
+    Args:
+        name: of the experiment.
+        experiment: its parameters, with ``objectives``.
+    """
+    nets = tuple(experiment.all_nets)
+    return _trained_and_evaluated(name, experiment, nets) + compare_objectives(name, experiment)
+
+
+def _trained_and_evaluated(name: str, experiment: Experiment, nets: tuple[str, ...]) -> Pipeline:
+    shared = experiment.objective.model_dump()
+    chosen = {net: experiment.all_nets[net] for net in nets}
+    planes = {net for net, (_, options) in chosen.items() if needs_tangent_planes(shared, options)}
     return sum(
         (
             ingest(name),
-            *(train(name, net, options) for net, options in experiment.nets.items()),
+            *([find_neighbours(name)] if planes else []),
+            *(
+                _train(name, net, options, key=key, planes=net in planes)
+                for net, (key, options) in chosen.items()
+            ),
             attack(name),
             *(evaluate(name, net) for net in nets),
-            report(name, nets),
         ),
         Pipeline([]),
     )
+
+
+def _train(experiment: str, name: str, net: Net, *, key: str, planes: bool) -> Pipeline:
+    training = train(experiment, name, net, key=key, planes=planes)
+    if net.fed_back is None:
+        return training
+    return feed_back(experiment, name, key=key) + training
 
 
 def _experiments_on_disk() -> dict[str, Experiment]:

@@ -17,10 +17,14 @@ class Summary:
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Print the summary of every experiment whose report was written."""
-        from robustify.report import render_text
+        from robustify.report import render_comparison, render_text
 
         for node in pipeline.nodes:
             if "reporting" in node.tags and f"{node.namespace}.report" in node.outputs:
                 results = catalog.load(f"{node.namespace}.results")
                 table = catalog.load(f"{node.namespace}.table")
                 print(render_text(results, table, folder=str(REPORTING / str(node.namespace))))  # noqa: T201
+            if "objectives" in node.tags and f"{node.namespace}.objectives" in node.outputs:
+                table = catalog.load(f"{node.namespace}.objectives")
+                folder = str(REPORTING / str(node.namespace))
+                print(render_comparison(str(node.namespace), table, folder=folder))  # noqa: T201
