@@ -5,9 +5,19 @@ from typing import Any
 
 import pytest
 from kedro.config import OmegaConfigLoader
+from torch import nn
 
-from robustify.configuration import ConfigurationError, experiments_of
+from robustify.configuration import (
+    ConfigurationError,
+    Net,
+    experiments_of,
+    needs_tangent_planes,
+    objective_of,
+)
 from robustify.errors import InputError
+from robustify.nets import make_net
+from robustify.nets.vgg import VGG
+from robustify.optimisers import make_descent
 from robustify.preflight import check
 from robustify.settings import CONFIG_LOADER_ARGS
 
@@ -23,7 +33,7 @@ def parameters() -> dict[str, Any]:
     return copy.deepcopy(load("base"))
 
 
-@pytest.mark.parametrize("env", ["base", "quick"])
+@pytest.mark.parametrize("env", ["base", "quick", "paper"])
 def test_shipped_parameters_pass_every_check(env: str) -> None:
     experiments = experiments_of(load(env))
     assert list(experiments) == ["mnist", "cifar"]
@@ -31,7 +41,7 @@ def test_shipped_parameters_pass_every_check(env: str) -> None:
         check(name, experiment)
 
 
-@pytest.mark.parametrize("env", ["base", "quick"])
+@pytest.mark.parametrize("env", ["base", "quick", "paper"])
 def test_training_radii_are_at_least_the_sets(env: str) -> None:
     for experiment in experiments_of(load(env)).values():
         for norm, options in experiment.adversarial_set.sets.items():
@@ -92,6 +102,36 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         ("training.schedule.warmup", -1, "warmup is -1"),
         ("nets.Robust", {"uncertainty_set": {"name": "point"}}, "lower-case"),
         ("paper", {"nets": {"l2": 0.9}}, "mnist.paper.nets.l2"),
+        ("objective.name", "tikhonov", "mnist.objective: objective 'tikhonov' is unknown; known: "),
+        ("objective", {"name": "mixed", "alpha": 2}, r"mnist\.objective: alpha is 2"),
+        ("objective.label_smoothin", 0.1, r"mnist\.objective: .*label_smoothin"),
+        (
+            "nets.l2.objective",
+            {"name": "mixed", "alpha": -0.5},
+            r"mnist\.nets\.l2\.objective: alpha is -0\.5; it must be in \[0, 1\]",
+        ),
+        ("nets.l2.net", {"input_batch_nrom": True}, r"mnist\.nets\.l2: .*input_batch_nrom"),
+        ("nets.l2.net", {"name": "vgg"}, "leave 'name' out"),
+        ("nets.l2.fed_back", {"name": "point"}, r"mnist\.nets\.l2: is no norm ball"),
+        ("nets.l2.fed_back", {"name": "l2", "radius": 99.0}, "only 28 across"),
+        ("nets.baseline.fed_back", {"name": "l2", "radius": 1.0}, "made against it"),
+        ("objectives.nets.l2", {"uncertainty_set": {"name": "point"}}, "both have l2"),
+        ("objectives.nets.mixed.objective.alpha", 7, r"mnist\.objectives\.nets\.mixed\.objective"),
+        ("objectives.nets.vat.maximiser", {"name": "projected_gradient"}, "has no place"),
+        ("objectives.nets.tangent.uncertainty_set.radius", 29.0, "only 28 across"),
+        ("objectives.pgd.epsilons", [0.0], "epsilon 0 is no attack"),
+        ("training.translation", 2, "mnist.objectives.nets.tangent: tangent planes are those"),
+        ("tangent_planes", None, "mnist.objectives.nets.manifold_tangent: .*give tangent_planes"),
+        ("tangent_planes.dimension", 21, "mnist.tangent_planes: .*dimension 21 is more"),
+        (
+            "nets.l2",
+            {
+                "uncertainty_set": {"name": "point"},
+                "objective": {"name": "operator_norm"},
+                "net": {"input_batch_norm": True},
+            },
+            r"mnist\.nets\.l2\.objective: .*batch normalisation",
+        ),
     ],
 )
 def test_wrong_names_and_values_show_before_any_work(
@@ -118,3 +158,70 @@ def test_every_wrong_value_is_named_at_once(parameters: dict[str, Any]) -> None:
     assert "\n" not in message
     for key in ("net", "nets.l1", "nets.linf", "adversarial_set.sets.l2"):
         assert f"mnist.{key}: " in message
+
+
+POINT = {"name": "point"}
+BALL = {"name": "l2", "radius": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "uncertainty_set", "expected"),
+    [
+        ({"label_smoothing": 0.2}, {}, BALL, {"label_smoothing": 0.2}),
+        (
+            {"name": "mixed", "alpha": 0.3, "inner_mode": "eval"},
+            {"alpha": 0.6},
+            BALL,
+            {"name": "mixed", "alpha": 0.6, "inner_mode": "eval"},
+        ),
+        (
+            {"name": "mixed", "alpha": 0.3, "inner_mode": "eval"},
+            {"name": "vat"},
+            BALL,
+            {"name": "vat", "inner_mode": "eval"},
+        ),
+        ({"name": "mixed", "alpha": 0.3, "inner_mode": "eval"}, {}, POINT, {"inner_mode": "eval"}),
+        (
+            {"name": "jacobian", "beta": 2.0},
+            {"name": "jacobian"},
+            POINT,
+            {"name": "jacobian", "beta": 2.0},
+        ),
+    ],
+)
+def test_a_nets_objective_is_its_own_over_the_experiments(
+    shared: dict[str, Any],
+    own: dict[str, Any],
+    uncertainty_set: dict[str, Any],
+    expected: dict[str, Any],
+) -> None:
+    net = Net(uncertainty_set=uncertainty_set, objective=own)
+    assert objective_of(shared, net) == expected
+
+
+def test_what_needs_tangent_planes() -> None:
+    tangent = Net(uncertainty_set={"name": "tangent", "radius": 1.0})
+    penalised = Net(uncertainty_set=POINT, objective={"name": "manifold_tangent"})
+    assert needs_tangent_planes({}, tangent)
+    assert needs_tangent_planes({}, penalised)
+    assert needs_tangent_planes({"name": "manifold_tangent"}, Net(uncertainty_set=BALL))
+    assert not needs_tangent_planes({"name": "manifold_tangent"}, Net(uncertainty_set=POINT))
+
+
+def test_the_authors_own_settings_drop_what_they_do_not_have() -> None:
+    cifar = experiments_of(load("paper"))["cifar"]
+    net = make_net(**cifar.net.model_dump())
+    assert isinstance(net, VGG)
+    assert sum(isinstance(module, nn.Dropout) for module in net.modules()) == 10
+    descent = make_descent(
+        net,
+        steps=10,
+        steps_per_epoch=1,
+        schedule=cifar.training.schedule.model_dump(),
+        **cifar.training.optimiser.model_dump(),
+    )
+    (optimiser,) = descent.optimisers
+    (group,) = optimiser.param_groups
+    chosen = {key: group[key] for key in ("lr", "momentum", "dampening", "nesterov")}
+    assert chosen == {"lr": 1.0, "momentum": 0.9, "dampening": 0.9, "nesterov": False}
+    assert group["weight_decay"] == 5e-4

@@ -64,6 +64,29 @@ def test_projected_gradient_finds_a_two_class_linear_nets_optimum(
     )
 
 
+def test_restarts_keep_each_examples_greatest_loss(generator: torch.Generator) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(12, 30), nn.Tanh(), nn.Linear(30, 4))
+    with torch.no_grad():
+        net[0].weight.mul_(20)
+    x, labels = torch.rand(16, 12), torch.arange(16) % 4
+    ball = make_uncertainty_set("linf", radius=0.2)
+
+    def losses(restarts: int) -> torch.Tensor:
+        generator.manual_seed(0)
+        maximiser = make_maximiser("projected_gradient", steps=3, restarts=restarts)
+        worst = maximiser.maximise(net, x, labels, ball, generator=generator)
+        assert ((worst - x).abs() <= 0.2 + 1e-6).all()
+        return functional.cross_entropy(net(worst), labels, reduction="none").detach()
+
+    found = {restarts: losses(restarts) for restarts in (1, 2, 6)}
+    assert (found[2] >= found[1]).all()
+    assert (found[6] >= found[2]).all()
+    assert (found[6] > found[1]).sum() >= 3
+    with pytest.raises(InputError, match="restarts is 0"):
+        make_maximiser("projected_gradient", restarts=0)
+
+
 def test_evaluation_mode_gives_every_submodule_its_mode_back() -> None:
     net = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(3), nn.Linear(3, 2))
     net[1].eval()

@@ -19,6 +19,6 @@ def test_listing_pipelines_imports_neither_torch_nor_mlflows_server() -> None:
     assert not imported & {"torch", "torchvision", "mlflow.server", "matplotlib.pyplot"}
     for name in (
         "mnist_robust", "cifar_robust", "mnist_verification", "cifar_verification",
-        "verification", "__default__",
+        "mnist_objectives", "verification", "objectives", "__default__",
     ):  # fmt: skip
         assert f"- {name}" in finished.stdout

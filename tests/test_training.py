@@ -165,6 +165,22 @@ def test_halving_schedule_is_the_authors() -> None:
     assert [factor(step) for step in (0, 49, 50, 149, 150)] == [1, 1, 0.5, 0.25, 0.125]
 
 
+def test_dampened_momentum_is_the_one_written_out_by_hand() -> None:
+    net = torch.nn.Linear(1, 1, bias=False)
+    net.weight.data.fill_(1.0)
+    descent = make_descent(
+        net, name="sgd", steps=3, steps_per_epoch=1, schedule={"name": "constant"}, learning_rate=0.5,
+        momentum=0.9, dampening=0.9, nesterov=False, filter_momentum=None,
+    )  # fmt: skip
+    weight, velocity = 1.0, None
+    for gradient in (1.0, -2.0, 3.0):
+        net.weight.grad = torch.full((1, 1), gradient)
+        descent.step()
+        velocity = gradient if velocity is None else 0.9 * velocity + 0.1 * gradient
+        weight -= 0.5 * velocity
+        assert float(net.weight.detach()) == pytest.approx(weight, rel=1e-6)
+
+
 def test_orthogonalise_brings_singular_values_near_one() -> None:
     matrix = torch.randn(20, 90, generator=torch.Generator().manual_seed(0))
     u, s, v = torch.linalg.svd(orthogonalise(matrix, iterations=5), full_matrices=False)

@@ -26,13 +26,16 @@ from robustify.errors import InputError
 
 # stage tags of the pipelines, so that --tags=NAME means one thing
 RESERVED = {
-    "ingestion",
-    "training",
-    "robust",
     "adversarial_set",
     "evaluation",
-    "verification",
+    "feedback",
+    "ingestion",
+    "objectives",
     "reporting",
+    "robust",
+    "tangents",
+    "training",
+    "verification",
 }
 
 
@@ -48,6 +51,12 @@ def _net_name(name: str) -> str:
 NetName = Annotated[str, AfterValidator(_net_name)]
 BASELINE = "baseline"
 POINT = "point"
+WORST_CASE = "worst_case"
+# what needs the tangent planes of the training images
+TANGENT_SET = "tangent"
+TANGENT_OBJECTIVE = "manifold_tangent"
+# options that every objective has
+_SHARED_OPTIONS = ("label_smoothing", "inner_mode")
 
 
 class ConfigurationError(InputError):
@@ -89,18 +98,88 @@ class Training(_Strict):
 
 
 class ObjectiveOptions(_Strict):
-    """See :class:`robustify.objectives.WorstCase`."""
+    """An objective of :mod:`robustify.objectives`; other keys are options of that objective."""
 
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    name: str = WORST_CASE
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     inner_mode: Literal["train", "eval"] = "train"
 
 
+class TangentPlanes(_Strict):
+    """See :mod:`robustify.tangents`."""
+
+    neighbours: int = Field(default=20, ge=1)
+    dimension: int = Field(default=8, ge=1)
+
+    @model_validator(mode="after")
+    def _enough_neighbours(self) -> TangentPlanes:
+        if self.dimension > self.neighbours:
+            raise ValueError(
+                f"dimension {self.dimension} is more than the {self.neighbours} neighbours span"
+            )
+        return self
+
+
 class Net(_Strict):
-    """What sets a net apart from the others: its seed and its uncertainty set."""
+    """What sets a net apart from the others of its experiment.
+
+    Attributes:
+        seed_offset: added to the experiment's seed.
+        uncertainty_set: what the net is trained against.
+        maximiser: how the worst input is looked for.
+        objective: overrides of the experiment's objective, see :func:`objective_of`.
+        net: options of the architecture that differ from the experiment's.
+        fed_back: uncertainty set whose fixed adversarial examples, made of the training images
+            against the baseline, are added to them.
+    """
 
     seed_offset: int = Field(default=1, ge=0)
     uncertainty_set: _Named
     maximiser: _Named = _Named(name="steepest_ascent")
+    objective: dict[str, Any] = Field(default_factory=dict)
+    net: dict[str, Any] = Field(default_factory=dict)
+    fed_back: _Named | None = None
+
+    @field_validator("net")
+    @classmethod
+    def _same_architecture(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if "name" in options:
+            raise ValueError("options of the experiment's net; leave 'name' out")
+        return options
+
+
+def objective_of(shared: Mapping[str, Any], net: Net) -> dict[str, Any]:
+    """Return the name and options of a net's objective.
+
+    A net's own entries win over the experiment's, whose options of another objective than the
+    net's don't count. A net on points keeps to the plain loss unless it names an objective itself.
+
+    Args:
+        shared: the experiment's ``objective``.
+        net: the net's parameters.
+    """
+    inherited = str(shared.get("name", WORST_CASE))
+    on_points = net.uncertainty_set.name == POINT
+    name = net.objective.get("name", WORST_CASE if on_points else inherited)
+    options = {
+        key: value for key, value in shared.items() if name == inherited or key in _SHARED_OPTIONS
+    }
+    return {**options, **net.objective}
+
+
+def needs_tangent_planes(shared: Mapping[str, Any], net: Net) -> bool:
+    """Return whether a net can't be trained without the training images' tangent planes.
+
+    Args:
+        shared: the experiment's ``objective``.
+        net: the net's parameters.
+    """
+    return (
+        net.uncertainty_set.name == TANGENT_SET
+        or objective_of(shared, net).get("name") == TANGENT_OBJECTIVE
+    )
 
 
 class AdversarialSet(_Strict):
@@ -117,19 +196,38 @@ class AdversarialSet(_Strict):
         return sets
 
 
+def _epsilons_in_range(epsilons: list[float]) -> list[float]:
+    for epsilon in epsilons:
+        if not (math.isfinite(epsilon) and 0 <= epsilon <= 1):
+            raise ValueError(f"epsilon {epsilon} must be in [0, 1]")
+    if len(set(epsilons)) != len(epsilons):
+        raise ValueError("epsilons repeat")
+    return epsilons
+
+
+Epsilons = Annotated[list[float], Field(min_length=1), AfterValidator(_epsilons_in_range)]
+
+
 class Evaluation(_Strict):
     """What is measured of every net."""
 
-    epsilons: list[float] = Field(min_length=1)
+    epsilons: Epsilons
+
+
+class ProjectedGradientAttack(_Strict):
+    """See :class:`robustify.attacks.Pgd`; against the l∞ balls of these radii."""
+
+    epsilons: Epsilons
+    steps: int = Field(default=20, ge=1)
+    restarts: int = Field(default=1, ge=1)
+    relative_step: float = Field(default=0.1, gt=0)
+    images: int | None = Field(default=None, ge=1)
 
     @field_validator("epsilons")
     @classmethod
-    def _in_range(cls, epsilons: list[float]) -> list[float]:
-        for epsilon in epsilons:
-            if not (math.isfinite(epsilon) and 0 <= epsilon <= 1):
-                raise ValueError(f"epsilon {epsilon} must be in [0, 1]")
-        if len(set(epsilons)) != len(epsilons):
-            raise ValueError("epsilons repeat")
+    def _positive(cls, epsilons: list[float]) -> list[float]:
+        if 0 in epsilons:
+            raise ValueError("epsilon 0 is no attack")
         return epsilons
 
 
@@ -217,6 +315,13 @@ class Verification(_Strict):
     largest_share_of_zero_gradients: float = Field(default=0.05, ge=0, le=1)
 
 
+class Objectives(_Strict):
+    """The nets that the pipeline ``objectives`` trains and puts beside those of the experiment."""
+
+    pgd: ProjectedGradientAttack
+    nets: dict[NetName, Net] = Field(min_length=1)
+
+
 class Reported(_Strict):
     """What the paper reports of a net, as shares."""
 
@@ -248,6 +353,26 @@ class Experiment(_Strict):
     verification: Verification = Verification()
     classes: list[str]
     paper: Paper
+    tangent_planes: TangentPlanes | None = None
+    objectives: Objectives | None = None
+
+    @property
+    def all_nets(self) -> dict[str, tuple[str, Net]]:
+        """Every net's parameters under its name, with the key that they stand under."""
+        compared = self.objectives.nets if self.objectives else {}
+        return {
+            **{name: (f"nets.{name}", net) for name, net in self.nets.items()},
+            **{name: (f"objectives.nets.{name}", net) for name, net in compared.items()},
+        }
+
+    @model_validator(mode="after")
+    def _names_no_net_twice(self) -> Experiment:
+        twice = set(self.nets) & set(self.objectives.nets if self.objectives else ())
+        if twice:
+            raise ValueError(
+                f"objectives.nets and nets both have {', '.join(sorted(twice))}; rename one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_a_plain_baseline(self) -> Experiment:
@@ -256,6 +381,8 @@ class Experiment(_Strict):
             raise ValueError(
                 "nets.baseline must be there with uncertainty_set {name: point}: it is attacked"
             )
+        if baseline.fed_back is not None:
+            raise ValueError("nets.baseline can't be fed examples that are made against it")
         return self
 
 

@@ -89,9 +89,10 @@ class Course:
         """Take what is left of the epoch's descent steps, one a turn."""
         self._net.train()
         self._started = time.perf_counter()
-        for x, y in islice(self._batches(), self.step, None):
+        for chosen, x, y in islice(self._batches(), self.step, None):
             with autocast(self._device, self._dtype):
-                loss = self._objective(self._net, x, y, generator=self._ascent_generator)
+                objective = self._objective.for_examples(chosen)
+                loss = objective(self._net, x, y, generator=self._ascent_generator)
             loss.backward()
             self._descent.step()
             self._note(loss.detach(), len(x))
@@ -168,14 +169,14 @@ class Course:
         first = ~loss.isfinite() & (self._first_bad_step == NO_STEP)
         self._first_bad_step.masked_fill_(first, self.step)
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         augmented = translate(self._images, self._recipe.translation, self._generator)
         if self._recipe.flips:
             augmented = flip(augmented, self._generator)
         order = torch.randperm(len(self._images), generator=self._generator).to(self._device)
         for chosen in order.split(self._recipe.batch_size):
             pixels = augmented[chosen].contiguous(memory_format=torch.channels_last)
-            yield pixels.float().div_(255), self._labels[chosen]
+            yield chosen, pixels.float().div_(255), self._labels[chosen]
 
     def _weights(self) -> dict[str, Tensor]:
         return {f"net.{name}": value for name, value in self._net.state_dict().items()}

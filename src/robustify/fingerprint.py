@@ -20,10 +20,11 @@ CODE = (
     "maximisers.py",
     "measurement.py",
     "nets",
-    "objectives.py",
+    "objectives",
     "optimisers.py",
     "pipelines/training",
     "recipe.py",
+    "tangents.py",
     "training.py",
     "uncertainty.py",
 )

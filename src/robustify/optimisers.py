@@ -122,17 +122,18 @@ def make_descent(
     steps: int,
     steps_per_epoch: int,
     schedule: dict[str, Any] | None = None,
-    **options: float,
+    **options: float | bool | None,
 ) -> Descent:
     """Return the net's optimisers.
 
     Args:
         net: whose trainable weights are to be descended on.
-        name: ``sgd`` (Nesterov) or ``muon`` (Muon for filters, SGD for the rest).
+        name: ``sgd`` (Nesterov by default) or ``muon`` (Muon for filters, SGD for the rest).
         steps: length of the training, in descent steps.
         steps_per_epoch: descent steps in an epoch.
         schedule: ``name`` of the schedule and its options.
-        options: learning rate, momentum and weight decay of the optimiser.
+        options: learning rate, momentum and weight decay of the optimiser; one that is None counts
+            as left out, so that one configuration can drop what it inherits from another.
 
     Raises:
         ValueError: for an unknown name or option.
@@ -140,7 +141,8 @@ def make_descent(
     if name not in OPTIMISERS:
         raise InputError(f"optimiser {name!r} is unknown; known: {', '.join(OPTIMISERS)}")
     try:
-        optimisers = OPTIMISERS[name](net, **options)
+        given = {key: value for key, value in options.items() if value is not None}
+        optimisers = OPTIMISERS[name](net, **given)
         factor = make_schedule(
             steps=steps, steps_per_epoch=steps_per_epoch, **(schedule or {"name": "triangle"})
         )
@@ -179,9 +181,25 @@ def make_schedule(
 
 
 def _sgd(
-    net: nn.Module, *, learning_rate: float, momentum: float = 0.9, weight_decay: float = 0.0
+    net: nn.Module,
+    *,
+    learning_rate: float,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+    nesterov: bool = True,
+    dampening: float = 0.0,
 ) -> list[Optimizer]:
-    return [_nesterov(_trainable(net), learning_rate, momentum, weight_decay)]
+    return [
+        SGD(
+            _trainable(net),
+            lr=learning_rate,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov and momentum > 0,
+            foreach=True,
+        )
+    ]
 
 
 def _muon(
@@ -197,21 +215,15 @@ def _muon(
     rest = [weight for weight in _trainable(net) if weight.ndim != 4]
     return [
         Muon(filters, lr=filter_learning_rate, momentum=filter_momentum),
-        _nesterov(rest, learning_rate, momentum, weight_decay),
+        SGD(
+            rest,
+            lr=learning_rate,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            nesterov=momentum > 0,
+            foreach=True,
+        ),
     ]
-
-
-def _nesterov(
-    parameters: list[nn.Parameter], lr: float, momentum: float, weight_decay: float
-) -> Optimizer:
-    return SGD(
-        parameters,
-        lr=lr,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        nesterov=momentum > 0,
-        foreach=True,
-    )
 
 
 def _trainable(net: nn.Module) -> list[nn.Parameter]:

@@ -9,11 +9,14 @@ from kedro.config import OmegaConfigLoader
 from kedro.framework.project import settings
 from kedro.pipeline import Pipeline
 
-from robustify.configuration import Experiment, experiments_of
+from robustify.configuration import Experiment, Net, experiments_of, needs_tangent_planes
 from robustify.pipelines.adversarial_set.pipeline import create_pipeline as attack
 from robustify.pipelines.evaluation.pipeline import create_pipeline as evaluate
+from robustify.pipelines.feedback.pipeline import create_pipeline as feed_back
 from robustify.pipelines.ingestion.pipeline import create_pipeline as ingest
+from robustify.pipelines.objectives.pipeline import create_pipeline as compare_objectives
 from robustify.pipelines.reporting.pipeline import create_pipeline as report
+from robustify.pipelines.tangents.pipeline import create_pipeline as find_neighbours
 from robustify.pipelines.training.pipeline import create_pipeline as train
 from robustify.pipelines.verification.pipeline import create_full_pipeline as verify_fully
 from robustify.pipelines.verification.pipeline import create_pipeline as verify
@@ -30,8 +33,9 @@ def use_experiments(experiments: Mapping[str, Experiment]) -> None:
 def register_pipelines() -> dict[str, Pipeline]:
     """Return the project's pipelines by name.
 
-    ``{experiment}_robust`` for every experiment and ``__default__`` with all of these;
-    ``{experiment}_verification`` where a full verification is configured and ``verification`` with all of these.
+    ``{experiment}_robust`` is the experiment, ``{experiment}_verification`` and ``{experiment}_objectives``
+    its full verification and one net under each objective, where they are configured; ``__default__``,
+    ``verification`` and ``objectives`` are all of each kind.
     """
     experiments = _experiments or _experiments_on_disk()
     robust = {
@@ -43,10 +47,18 @@ def register_pipelines() -> dict[str, Pipeline]:
         for name, experiment in experiments.items()
         if experiment.verification.full
     }
-    together = {"__default__": _sum(robust.values())}
-    if verification:
-        together["verification"] = _sum(verification.values())
-    return {**robust, **verification, **together}
+    objectives = {
+        f"{name}_objectives": objectives_pipeline(name, experiment)
+        for name, experiment in experiments.items()
+        if experiment.objectives is not None
+    }
+    together = {"verification": verification, "objectives": objectives, "__default__": robust}
+    return {
+        **robust,
+        **verification,
+        **objectives,
+        **{name: _sum(parts.values()) for name, parts in together.items() if parts},
+    }
 
 
 def experiment_pipeline(name: str, experiment: Experiment) -> Pipeline:
@@ -60,14 +72,47 @@ def experiment_pipeline(name: str, experiment: Experiment) -> Pipeline:
     verified = nets if experiment.verification.brief else ()
     return _sum(
         (
-            ingest(name),
-            *(train(name, net, options) for net, options in experiment.nets.items()),
-            attack(name),
-            *(evaluate(name, net) for net in nets),
+            _trained_and_evaluated(name, experiment, nets),
             *(verify(name, net, nets, "brief") for net in verified),
             report(name, nets, verified=bool(verified)),
         )
     )
+
+
+def objectives_pipeline(name: str, experiment: Experiment) -> Pipeline:
+    """Return the comparison of objectives from raw data to table, the experiment's own nets included.
+
+    Args:
+        name: of the experiment.
+        experiment: its parameters, with ``objectives``.
+    """
+    nets = tuple(experiment.all_nets)
+    return _trained_and_evaluated(name, experiment, nets) + compare_objectives(name, experiment)
+
+
+def _trained_and_evaluated(name: str, experiment: Experiment, nets: tuple[str, ...]) -> Pipeline:
+    shared = experiment.objective.model_dump()
+    chosen = {net: experiment.all_nets[net] for net in nets}
+    planes = {net for net, (_, options) in chosen.items() if needs_tangent_planes(shared, options)}
+    return _sum(
+        (
+            ingest(name),
+            *([find_neighbours(name)] if planes else []),
+            *(
+                _train(name, net, options, key=key, planes=net in planes)
+                for net, (key, options) in chosen.items()
+            ),
+            attack(name),
+            *(evaluate(name, net) for net in nets),
+        )
+    )
+
+
+def _train(experiment: str, name: str, net: Net, *, key: str, planes: bool) -> Pipeline:
+    training = train(experiment, name, net, key=key, planes=planes)
+    if net.fed_back is None:
+        return training
+    return feed_back(experiment, name, key=key) + training
 
 
 def _sum(pipelines: Iterable[Pipeline]) -> Pipeline:

@@ -10,13 +10,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from robustify.configuration import POINT, Depth, Experiment, Net, Training
+from robustify.configuration import (
+    POINT,
+    Depth,
+    Experiment,
+    Net,
+    Training,
+    needs_tangent_planes,
+    objective_of,
+)
 from robustify.devices import choose_device
 from robustify.errors import InputError
 from robustify.ingestion.specification import Specification, specification_of
 from robustify.maximisers import make_maximiser
 from robustify.nets import make_net
-from robustify.objectives import WorstCase
+from robustify.objectives import make_objective
 from robustify.optimisers import make_descent
 from robustify.uncertainty import NormBall, UncertaintySet, make_uncertainty_set
 from robustify.verification.plan import make_plan
@@ -43,7 +51,8 @@ def check(name: str, experiment: Experiment) -> None:
         except InputError as error:
             problems.append(f"{name}.{key}: {error}")
     if problems:
-        raise InputError("; ".join(problems))
+        # several nets may share what is wrong
+        raise InputError("; ".join(dict.fromkeys(problems)))
 
 
 def _parts(
@@ -53,8 +62,10 @@ def _parts(
     yield "device", partial(choose_device, experiment.device)
     yield "net", partial(_check_net, experiment, specification)
     yield "training", partial(_check_training, experiment.training)
-    for name, options in experiment.nets.items():
-        yield f"nets.{name}", partial(_check_member, options, experiment, specification)
+    for key, options in experiment.all_nets.values():
+        yield key, partial(_check_member, options, experiment, specification)
+        objective = f"{key}.objective" if options.objective else "objective"
+        yield objective, partial(_check_objective, options, experiment)
     for norm, ball in experiment.adversarial_set.sets.items():
         yield f"adversarial_set.sets.{norm}", partial(_check_ball, norm, ball, specification)
     for name in ("brief", "full"):
@@ -93,11 +104,41 @@ def _check_training(training: Training) -> None:
 def _check_member(options: Net, experiment: Experiment, specification: Specification) -> None:
     uncertainty_set = make_uncertainty_set(**options.uncertainty_set.model_dump())
     _check_radius(uncertainty_set, specification)
-    WorstCase(
+    make_maximiser(**options.maximiser.model_dump())
+    if options.net:
+        make_net(**{**experiment.net.model_dump(), **options.net})
+    if options.fed_back is not None:
+        name, ball = options.fed_back.name, options.fed_back.model_dump(exclude={"name"})
+        _check_ball(name, ball, specification)
+    if needs_tangent_planes(experiment.objective.model_dump(), options):
+        _check_planes(options, experiment)
+
+
+def _check_planes(options: Net, experiment: Experiment) -> None:
+    training = experiment.training
+    if experiment.tangent_planes is None:
+        raise InputError("needs the planes of the training images; give tangent_planes")
+    if training.translation or training.flips or options.fed_back is not None:
+        raise InputError(
+            "tangent planes are those of the training images as they are; set training.translation to 0 and "
+            "training.flips to false, and leave fed_back out"
+        )
+
+
+def _check_objective(options: Net, experiment: Experiment) -> None:
+    try:
+        uncertainty_set = make_uncertainty_set(**options.uncertainty_set.model_dump())
+        maximiser = make_maximiser(**options.maximiser.model_dump())
+        net = make_net(**{**experiment.net.model_dump(), **options.net})
+    except InputError:
+        # said of the net or its set already
+        return
+    objective = make_objective(
         uncertainty_set=uncertainty_set,
-        maximiser=make_maximiser(**options.maximiser.model_dump()),
-        **experiment.objective.model_dump(),
+        maximiser=maximiser,
+        **objective_of(experiment.objective.model_dump(), options),
     )
+    objective.check(net)
 
 
 def _check_ball(norm: str, ball: dict[str, Any], specification: Specification) -> None:
@@ -126,7 +167,12 @@ def _check_depth(depth: Depth, experiment: Experiment, specification: Specificat
 
 def _check_radius(uncertainty_set: UncertaintySet, specification: Specification) -> None:
     dimensions = math.prod(specification.image_shape)
-    diameter = {"l1": float(dimensions), "l2": dimensions**0.5, "linf": 1.0}
+    diameter = {
+        "l1": float(dimensions),
+        "l2": dimensions**0.5,
+        "linf": 1.0,
+        "tangent": dimensions**0.5,
+    }
     largest = diameter.get(uncertainty_set.name)
     if largest is not None and uncertainty_set.radius > largest:
         raise InputError(

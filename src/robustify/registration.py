@@ -5,6 +5,7 @@ Usage: python -m robustify.registration EXPERIMENT
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,10 +22,12 @@ def register(experiment: str) -> int:
     if any(Path("conf/local").glob("*.yml")):
         print("conf/local overrides parameters: not registered with DVC, which knows conf/base")  # noqa: T201
         return 0
-    if experiment != "__default__" and f"{experiment}_report:" not in Path("dvc.yaml").read_text():
+    known = re.findall(r"^  (\w+)_report:$", Path("dvc.yaml").read_text(), flags=re.MULTILINE)
+    if experiment != "__default__" and experiment not in known:
         print(f"dvc.yaml has no stages of {experiment}: not registered with DVC")  # noqa: T201
         return 0
-    names = [] if experiment == "__default__" else [f"{experiment}_{stage}" for stage in STAGES]
+    experiments = known if experiment == "__default__" else [experiment]
+    names = [f"{name}_{stage}" for name in experiments for stage in STAGES]
     command = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force", *names]
     status = subprocess.run(command, check=False).returncode
     if status == 0:

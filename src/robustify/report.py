@@ -12,6 +12,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, Template, select_autoescape
 from matplotlib.figure import Figure
 
+from robustify.comparison import attacked_columns
 from robustify.statements import (
     attack_columns,
     attack_label,
@@ -49,6 +50,22 @@ def render_text(results: Mapping[str, Any], table: pd.DataFrame, *, folder: str)
             *_lines(verifications),
             f"report: {folder}/report.html",
             "compare the nets: make ui",
+            "",
+        ]
+    )
+
+
+def render_comparison(experiment: str, table: pd.DataFrame, *, folder: str) -> str:
+    """Return the objectives side by side and where to look, for the end of a run."""
+    shown = ["net", "objective", "uncertainty_set", "test_accuracy", "adversarial_set_accuracy"]
+    shown += attacked_columns(table)
+    shown += ["seconds_per_epoch"]
+    return "\n".join(
+        [
+            "",
+            f"{experiment}: one net under each objective, accuracy in per cent",
+            str(table[shown].to_string(index=False)),
+            f"all columns: {folder}/objectives.csv",
             "",
         ]
     )

@@ -145,6 +145,7 @@ class NetRuns:
             mlflow.set_tags({"robustify.git_commit": git_commit(), RUN_KEY_TAG: self._run_key})
 
     def _describe(self, node: Node, inputs: dict[str, Any]) -> NetRun:
+        from robustify.configuration import Net, objective_of
         from robustify.devices import choose_device, describe
         from robustify.tracking import flatten, git_commit, register_run
 
@@ -154,12 +155,17 @@ class NetRuns:
             for name, value in inputs.items()
             if name.startswith("params:")
         }
-        member = parameters.pop(f"nets.{net}")
+        member = parameters.pop(next(key for key in parameters if key.endswith(f"nets.{net}")))
         uncertainty_set = member["uncertainty_set"]
+        own = Net(**member)
+        effective = {
+            "objective": objective_of(parameters["objective"], own),
+            "net": {**parameters["net"], **own.net},
+        }
         run = NetRun(
             parent=str(self._parent),
             name=str(node.namespace),
-            parameters=flatten({**parameters, **member}),
+            parameters=flatten({**parameters, **member, **effective}),
             tags={
                 "robustify.experiment": experiment,
                 "robustify.net": net,

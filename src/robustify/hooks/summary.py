@@ -17,7 +17,11 @@ class Summary:
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Print the summary of every experiment whose report was written."""
-        from robustify.report import render_text, render_verification_text
+        from robustify.report import (
+            render_comparison,
+            render_text,
+            render_verification_text,
+        )
 
         for node in pipeline.nodes:
             if f"{node.namespace}.full_verification_page" in node.outputs:
@@ -31,3 +35,7 @@ class Summary:
                 results = catalog.load(f"{node.namespace}.results")
                 table = catalog.load(f"{node.namespace}.table")
                 print(render_text(results, table, folder=str(REPORTING / str(node.namespace))))  # noqa: T201
+            if "objectives" in node.tags and f"{node.namespace}.objectives" in node.outputs:
+                table = catalog.load(f"{node.namespace}.objectives")
+                folder = str(REPORTING / str(node.namespace))
+                print(render_comparison(str(node.namespace), table, folder=folder))  # noqa: T201

@@ -28,13 +28,16 @@ NETS: dict[str, type[nn.Module]] = {
 def make_net(name: str, **options: Any) -> nn.Module:
     """Return the net of that name with its default initialisation.
 
+    An option that is None counts as left out, so that one configuration can drop what it inherits
+    from another.
+
     Raises:
         ValueError: for an unknown name or an option the net doesn't have.
     """
     if name not in NETS:
         raise InputError(f"net {name!r} is unknown; known: {', '.join(NETS)}")
     try:
-        return NETS[name](**options)
+        return NETS[name](**{key: value for key, value in options.items() if value is not None})
     except (TypeError, RuntimeError) as error:
         raise InputError(f"net {name!r} with options {options}: {error}") from error
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 if TYPE_CHECKING:
+    from robustify.objectives import Objective
     from robustify.storage import Tensors, TrainedNet
 
 
@@ -20,6 +21,8 @@ def train_net(
     member: dict[str, Any],
     seed: int,
     device: str,
+    neighbours: Tensors | None = None,
+    tangent_planes: dict[str, Any] | None = None,
     *,
     title: str,
 ) -> tuple[TrainedNet, pd.DataFrame]:
@@ -28,60 +31,58 @@ def train_net(
     Args:
         training_data: ``images`` and ``labels``.
         test_data: ``images`` and ``labels``; measured after every epoch, chosen by nothing.
-        net: name and options of the architecture.
+        net: name and options of the experiment's architecture.
         training: see :class:`robustify.configuration.Training`.
-        objective: see :class:`robustify.configuration.ObjectiveOptions`.
+        objective: the experiment's, see :class:`robustify.configuration.ObjectiveOptions`.
         member: see :class:`robustify.configuration.Net`.
         seed: of the experiment.
         device: ``auto``, ``cpu`` or ``cuda``.
+        neighbours: of the training images, for nets that need their tangent planes.
+        tangent_planes: see :class:`robustify.configuration.TangentPlanes`.
         title: experiment and net, e.g. ``mnist.l2``.
     """
     from functools import partial
     from pathlib import Path
 
     from robustify.checkpoints import Checkpoints
-    from robustify.configuration import Net
+    from robustify.configuration import Net, objective_of
     from robustify.devices import choose_device, choose_precision
     from robustify.fingerprint import fingerprint
-    from robustify.maximisers import make_maximiser
     from robustify.measurement import accuracy
     from robustify.nets import make_net
-    from robustify.objectives import WorstCase
     from robustify.storage import TrainedNet
     from robustify.tracking import log_epoch
     from robustify.training import Recipe, train
-    from robustify.uncertainty import make_uncertainty_set
 
     options = Net(**member)
+    architecture = {**net, **options.net}
     settings: dict[str, Any] = {
         "title": title,
         "seed": seed + options.seed_offset,
         "uncertainty_set": options.uncertainty_set.model_dump(),
         "maximiser": options.maximiser.model_dump(),
         "training": training,
-        "objective": objective,
+        "objective": objective_of(objective, options),
         "training_data": training_data.provenance,
     }
+    if neighbours is not None:
+        settings["tangent_planes"] = tangent_planes
     recipe, where = Recipe(**training), choose_device(device)
     key = fingerprint(
         {
             **settings,
-            "net": net,
+            "net": architecture,
             "test_data": test_data.provenance,
             "device": where.type,
             "precision": str(choose_precision(recipe.precision, where)),
         }
     )
-    built = make_net(**net)
+    built = make_net(**architecture)
     curve = train(
         built,
         training_data.tensors["images"],
         training_data.tensors["labels"],
-        objective=WorstCase(
-            uncertainty_set=make_uncertainty_set(**settings["uncertainty_set"]),
-            maximiser=make_maximiser(**settings["maximiser"]),
-            **objective,
-        ),
+        objective=_make_objective(settings, training_data, neighbours),
         recipe=recipe,
         seed=settings["seed"],
         evaluate=partial(
@@ -93,4 +94,37 @@ def train_net(
         checkpoints=Checkpoints(Path("data/06_models/checkpoints") / title / key[:16]),
     )
     provenance = {**settings, "test_accuracy": curve[-1].test_accuracy}
-    return TrainedNet(built, net, provenance), pd.DataFrame([asdict(epoch) for epoch in curve])
+    return TrainedNet(built, architecture, provenance), pd.DataFrame(
+        [asdict(epoch) for epoch in curve]
+    )
+
+
+def _make_objective(
+    settings: dict[str, Any], training_data: Tensors, neighbours: Tensors | None
+) -> Objective:
+    from robustify.configuration import TANGENT_OBJECTIVE, TANGENT_SET
+    from robustify.errors import InputError
+    from robustify.maximisers import make_maximiser
+    from robustify.objectives import make_objective
+    from robustify.tangents import TangentPlanes
+    from robustify.uncertainty import make_uncertainty_set
+
+    set_options, options = dict(settings["uncertainty_set"]), dict(settings["objective"])
+    if neighbours is not None:
+        about = neighbours.provenance["training_data_sha256"]
+        if about != training_data.provenance["tensors_sha256"]:
+            raise InputError("the stored neighbours are those of other training images")
+        bases = TangentPlanes(
+            training_data.tensors["images"],
+            neighbours.tensors["neighbours"],
+            dimension=settings["tangent_planes"]["dimension"],
+        )
+        if set_options["name"] == TANGENT_SET:
+            set_options["bases"] = bases
+        if options.get("name") == TANGENT_OBJECTIVE:
+            options["bases"] = bases
+    return make_objective(
+        uncertainty_set=make_uncertainty_set(**set_options),
+        maximiser=make_maximiser(**settings["maximiser"]),
+        **options,
+    )

@@ -1,0 +1,125 @@
+"""Objectives side by side: a table and a figure over nets that differ in what they were trained to minimise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
+
+from robustify.configuration import WORST_CASE
+
+# what tells a net's objective apart but isn't its name or its set
+_NOT_OPTIONS = ("name", "label_smoothing", "inner_mode")
+_SERIES = {
+    "test_accuracy": ("test set", "#222222", "o"),
+    "adversarial_set_accuracy": ("adversarial set", "#1b75bc", "s"),
+}
+
+
+def objectives_table(
+    *,
+    settings: Mapping[str, Mapping[str, Any]],
+    evaluations: Mapping[str, Mapping[str, Any]],
+    curves: Mapping[str, pd.DataFrame],
+    attacks: Mapping[str, Mapping[str, Any]],
+    clipping: Mapping[str, Mapping[str, float]],
+) -> pd.DataFrame:
+    """Return a row a net: what it minimised and what that bought.
+
+    Args:
+        settings: ``objective``, ``uncertainty_set`` and training data of each net, by net.
+        evaluations: see :func:`robustify.pipelines.evaluation.nodes.evaluate_net`, by net.
+        curves: learning curve of each net, by net.
+        attacks: ``images`` and ``pgd_accuracy`` by epsilon, by net.
+        clipping: see :func:`robustify.tangents.clipping_loss`, of the nets on a tangent set.
+
+    Returns:
+        Accuracies in per cent, seconds an epoch, shares of what clipping changed.
+    """
+    rows = []
+    for net, evaluation in evaluations.items():
+        about, attack = settings[net], attacks[net]
+        rows.append(
+            {
+                "net": net,
+                "objective": about["objective"].get("name", WORST_CASE),
+                "options": _options(about["objective"]),
+                "uncertainty_set": about["uncertainty_set"]["name"],
+                "radius": evaluation["radius"],
+                "adversarial_training_images": about["training_data"].get("adversarial_images", 0),
+                "test_accuracy": _percent(evaluation["test_accuracy"]),
+                "adversarial_set_accuracy": _percent(evaluation["adversarial_set_accuracy"]),
+                **{
+                    f"fgsm_{epsilon}": _percent(share)
+                    for epsilon, share in evaluation["epsilon_sweep"].items()
+                },
+                **{
+                    f"pgd_{epsilon}": _percent(share)
+                    for epsilon, share in attack["pgd_accuracy"].items()
+                },
+                "pgd_images": attack["images"],
+                "epochs": len(curves[net]),
+                "seconds_per_epoch": round(float(curves[net]["seconds"].mean()), 2),
+                **{name: round(share, 4) for name, share in clipping.get(net, {}).items()},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def objectives_figure(table: pd.DataFrame, title: str) -> Figure:
+    """Draw every net's accuracies on one line each: test set, stored set, under the attack at each epsilon.
+
+    Args:
+        table: see :func:`objectives_table`.
+        title: over the figure.
+    """
+    series = dict(_SERIES)
+    attacked = attacked_columns(table)
+    for column, colour in zip(attacked, _shades(len(attacked)), strict=True):
+        series[column] = (f"PGD, ε = {column.removeprefix('pgd_')}", colour, "D")
+    with matplotlib.rc_context({"font.size": 10, "savefig.dpi": 150}):
+        figure = Figure(figsize=(7.2, 1.4 + 0.36 * len(table)), layout="constrained")
+        axes = figure.subplots()
+        places = range(len(table))
+        for column, (label, colour, marker) in series.items():
+            axes.plot(table[column], places, marker, color=colour, label=label, ms=6, ls="none")
+        axes.set(
+            yticks=list(places),
+            yticklabels=[
+                f"{net} ({options})" if options else net
+                for net, options in zip(table["net"], table["options"], strict=True)
+            ],
+            xlabel="accuracy (%)",
+            xlim=(-1, 101),
+            title=title,
+        )
+        axes.invert_yaxis()
+        axes.grid(color="#e6e6e6")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.legend(loc="outside lower center", ncols=len(series), frameon=False)
+    return figure
+
+
+def attacked_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of accuracy under projected gradient descent."""
+    columns = [str(column) for column in table.columns]
+    return [name for name in columns if name.startswith("pgd_") and name != "pgd_images"]
+
+
+def _options(objective: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name}={value}" for name, value in objective.items() if name not in _NOT_OPTIONS
+    )
+
+
+def _shades(count: int) -> list[Any]:
+    colours = matplotlib.colormaps["autumn"]
+    return [colours(0.75 * i / max(count - 1, 1)) for i in range(count)]
+
+
+def _percent(share: float) -> float:
+    return round(100 * share, 2)

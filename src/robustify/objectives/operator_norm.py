@@ -1,0 +1,132 @@
+"""The operator-norm penalty: every layer's largest singular value (Szegedy et al., 2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.grad import conv2d_input
+
+from robustify.errors import InputError
+from robustify.maximisers import evaluation_mode
+from robustify.objectives.penalised import Penalised
+
+LinearMap = Callable[[Tensor], Tensor]
+
+
+class OperatorNormPenalty(Penalised):
+    """Adds β times the sum of the operator norms of all convolutions and linear layers.
+
+    A convolution counts as the linear map that it is on images of the size it sees, zero padding
+    included, not as its reshaped filters. The norm is found by power iteration from a random start,
+    so it is a lower bound that a few dozen iterations bring close.
+
+    Batch normalisation takes every scale out of the layer before it, so that the layer's norm says
+    nothing about the net: nets with it are refused.
+
+    Args:
+        beta: weight of the penalty, >= 0.
+        power_iterations: products with a layer and its adjoint, at least 1.
+        options: see :class:`robustify.objectives.base.SetObjective`.
+
+    Raises:
+        ValueError: if a number or an option is out of range.
+    """
+
+    name = "operator_norm"
+
+    def __init__(self, *, beta: float = 0.01, power_iterations: int = 20, **options: Any) -> None:
+        super().__init__(beta=beta, **options)
+        if power_iterations < 1:
+            raise InputError(f"power_iterations is {power_iterations}; it must be at least 1")
+        self.power_iterations = power_iterations
+
+    def check(self, net: nn.Module) -> None:
+        if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in net.modules()):
+            raise InputError(
+                "objective 'operator_norm' says nothing of a net with batch normalisation; "
+                "choose a net without, such as mnist_convnet"
+            )
+
+    def penalty(self, net: nn.Module, x: Tensor, generator: torch.Generator) -> Tensor:
+        self.check(net)
+        norms = operator_norms(
+            net, x[:1], power_iterations=self.power_iterations, generator=generator
+        )
+        return torch.stack(list(norms.values())).sum()
+
+
+def operator_norms(
+    net: nn.Module, image: Tensor, *, power_iterations: int, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Return the operator norm of every trainable convolution and linear layer, by the layer's name.
+
+    Args:
+        net: maps images to logits.
+        image: any image of the size the net sees, shape (1, C, H, W).
+        power_iterations: products with a layer and its adjoint.
+        generator: draws the first vectors.
+
+    Returns:
+        Scalars that can be differentiated with respect to the layers' weights.
+    """
+    norms = {}
+    for name, (layer, shape) in _input_shapes(net, image).items():
+        forward, adjoint = _linear_map(layer, shape)
+        with torch.no_grad():
+            vector = torch.randn(
+                shape, generator=generator, device=image.device, dtype=layer.weight.dtype
+            )
+            for _ in range(power_iterations):
+                vector = _unit(adjoint(forward(_unit(vector))))
+            response = _unit(forward(vector))
+        norms[name] = (response * forward(vector)).sum()
+    return norms
+
+
+def _input_shapes(
+    net: nn.Module, image: Tensor
+) -> dict[str, tuple[nn.Conv2d | nn.Linear, tuple[int, ...]]]:
+    seen: dict[str, tuple[nn.Conv2d | nn.Linear, tuple[int, ...]]] = {}
+    handles = []
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.weight.requires_grad:
+
+            def note(
+                layer: nn.Conv2d | nn.Linear, inputs: tuple[Tensor, ...], name: str = name
+            ) -> None:
+                seen[name] = (layer, tuple(inputs[0].shape))
+
+            handles.append(module.register_forward_pre_hook(note))
+    try:
+        with torch.no_grad(), evaluation_mode(net):
+            net(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def _linear_map(
+    layer: nn.Conv2d | nn.Linear, shape: tuple[int, ...]
+) -> tuple[LinearMap, LinearMap]:
+    """Return the layer without its bias, and its adjoint."""
+    weight = layer.weight
+    if isinstance(layer, nn.Linear):
+        return (lambda x: functional.linear(x, weight)), (lambda y: y @ weight)
+    stride, padding, dilation = layer.stride, layer.padding, layer.dilation
+    if layer.padding_mode != "zeros" or isinstance(padding, str):
+        raise InputError("operator norms are known of convolutions with zero padding by numbers")
+    return (
+        lambda x: functional.conv2d(x, weight, None, stride, padding, dilation, layer.groups),
+        lambda y: conv2d_input(list(shape), weight, y, stride, padding, dilation, layer.groups),
+    )
+
+
+def _unit(vector: Tensor) -> Tensor:
+    length = vector.norm()
+    unit: Tensor = vector / length.where(length > 0, torch.ones_like(length))
+    return unit

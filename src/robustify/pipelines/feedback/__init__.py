@@ -1,0 +1,1 @@
+"""Fixed adversarial examples of the training images, fed back into the training data."""

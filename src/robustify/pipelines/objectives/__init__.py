@@ -1,0 +1,1 @@
+"""One net under each objective, side by side."""

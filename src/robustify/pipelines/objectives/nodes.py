@@ -1,0 +1,107 @@
+"""Nodes of the objectives pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from robustify.storage import Tensors, TrainedNet
+
+
+def attack_net(
+    model: TrainedNet, test_data: Tensors, pgd: dict[str, Any], seed: int, device: str
+) -> dict[str, Any]:
+    """Return the net's accuracy under projected gradient descent, as shares by epsilon.
+
+    Args:
+        model: the net.
+        test_data: ``images`` and ``labels``.
+        pgd: see :class:`robustify.configuration.ProjectedGradientAttack`.
+        seed: of the experiment; fixes the random starts.
+        device: ``auto``, ``cpu`` or ``cuda``.
+    """
+    from robustify.attacks import Pgd, robust_accuracy
+    from robustify.configuration import ProjectedGradientAttack
+    from robustify.devices import choose_device, keep_freed_memory
+    from robustify.uncertainty import LinfBall
+
+    keep_freed_memory()
+    options = ProjectedGradientAttack(**pgd)
+    attack = Pgd(
+        steps=options.steps, restarts=options.restarts, relative_step=options.relative_step
+    )
+    net = model.net.to(choose_device(device))
+    images = test_data.tensors["images"][: options.images]
+    labels = test_data.tensors["labels"][: options.images]
+    accuracies = {
+        f"{epsilon:.6g}": robust_accuracy(
+            net, images, labels, attack, LinfBall(radius=epsilon), seed=seed
+        ).robust_accuracy
+        for epsilon in options.epsilons
+    }
+    return {"images": len(images), "pgd_accuracy": accuracies}
+
+
+def measure_clipping(
+    model: TrainedNet,
+    training_data: Tensors,
+    neighbours: Tensors,
+    tangent_planes: dict[str, Any],
+    device: str,
+) -> dict[str, float]:
+    """Return what clipping to the pixel box takes off the plane, see :func:`robustify.tangents.clipping_loss`.
+
+    Args:
+        model: a net trained on a tangent set.
+        training_data: ``images`` and ``labels``.
+        neighbours: of the training images.
+        tangent_planes: see :class:`robustify.configuration.TangentPlanes`.
+        device: ``auto``, ``cpu`` or ``cuda``.
+    """
+    from robustify.devices import choose_device
+    from robustify.tangents import TangentPlanes, clipping_loss
+
+    images, labels = training_data.tensors["images"], training_data.tensors["labels"]
+    planes = TangentPlanes(
+        images, neighbours.tensors["neighbours"], dimension=tangent_planes["dimension"]
+    )
+    return clipping_loss(
+        model.net.to(choose_device(device)),
+        images,
+        labels,
+        planes,
+        radius=model.provenance["uncertainty_set"]["radius"],
+    )
+
+
+def compare_objectives(
+    title: str, *measured: Any, nets: tuple[str, ...], clipped: tuple[str, ...]
+) -> tuple[pd.DataFrame, dict[str, Figure]]:
+    """Return the table of all nets side by side, and its figure.
+
+    Args:
+        title: of the experiment.
+        measured: every net as trained, then every net's evaluation, learning curve and accuracies
+            under attack, then what clipping took off the plane of each net in ``clipped``.
+        nets: names of the nets, in order.
+        clipped: names of the nets on a tangent set.
+    """
+    from robustify.comparison import objectives_figure, objectives_table
+
+    count = len(nets)
+    models, evaluations, curves, attacks = (
+        dict(zip(nets, measured[i * count : (i + 1) * count], strict=True)) for i in range(4)
+    )
+    table = objectives_table(
+        settings={net: model.provenance for net, model in models.items()},
+        evaluations=evaluations,
+        curves=curves,
+        attacks=attacks,
+        clipping=dict(zip(clipped, measured[4 * count :], strict=True)),
+    )
+    drawn = objectives_figure(table, f"{title}: one net under each objective")
+    return table, {"objectives.png": drawn}

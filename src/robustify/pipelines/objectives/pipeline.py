@@ -1,0 +1,95 @@
+"""Wiring of the objectives pipeline."""
+
+from __future__ import annotations
+
+from functools import partial, update_wrapper
+
+from kedro.pipeline import Node, Pipeline
+
+from robustify.configuration import TANGENT_SET, Experiment
+from robustify.pipelines.objectives.nodes import attack_net, compare_objectives, measure_clipping
+
+
+def create_pipeline(experiment: str, parameters: Experiment) -> Pipeline:
+    """Return the comparison of all nets of an experiment, those of ``objectives`` included."""
+    nets = parameters.all_nets
+    clipped = tuple(
+        name for name, (_, net) in nets.items() if net.uncertainty_set.name == TANGENT_SET
+    )
+    return sum(
+        (
+            *(_attack(experiment, name) for name in nets),
+            *(_clipping(experiment, name) for name in clipped),
+            _comparison(experiment, tuple(nets), clipped),
+        ),
+        Pipeline([]),
+    )
+
+
+def _attack(experiment: str, name: str) -> Pipeline:
+    return Pipeline(
+        [
+            Node(
+                attack_net,
+                ["model", "test_data", "params:pgd", "params:seed", "params:device"],
+                "robustness",
+                name="attack_net",
+            ),
+        ],
+        namespace=f"{experiment}.{name}_robustness",
+        inputs={"model": f"{experiment}.{name}.model", "test_data": f"{experiment}.test_data"},
+        outputs={"robustness": f"{experiment}.{name}.robustness"},
+        parameters={
+            "params:pgd": f"params:{experiment}.objectives.pgd",
+            "params:seed": f"params:{experiment}.seed",
+            "params:device": f"params:{experiment}.device",
+        },
+        tags=[experiment, "objectives", name],
+    )
+
+
+def _clipping(experiment: str, name: str) -> Pipeline:
+    shared = ("training_data", "neighbours")
+    return Pipeline(
+        [
+            Node(
+                measure_clipping,
+                ["model", *shared, "params:tangent_planes", "params:device"],
+                "clipping",
+                name="measure_clipping",
+            ),
+        ],
+        namespace=f"{experiment}.{name}_clipping",
+        inputs={
+            "model": f"{experiment}.{name}.model",
+            **{dataset: f"{experiment}.{dataset}" for dataset in shared},
+        },
+        outputs={"clipping": f"{experiment}.{name}.clipping"},
+        parameters={
+            f"params:{key}": f"params:{experiment}.{key}" for key in ("tangent_planes", "device")
+        },
+        tags=[experiment, "objectives", name],
+    )
+
+
+def _comparison(experiment: str, nets: tuple[str, ...], clipped: tuple[str, ...]) -> Pipeline:
+    measured = {
+        f"{net}_{dataset}": f"{experiment}.{net}.{dataset}"
+        for dataset in ("model", "evaluation", "learning_curve", "robustness")
+        for net in nets
+    } | {f"{net}_clipping": f"{experiment}.{net}.clipping" for net in clipped}
+    compare = partial(compare_objectives, nets=nets, clipped=clipped)
+    return Pipeline(
+        [
+            Node(
+                update_wrapper(compare, compare_objectives),
+                ["params:title", *measured],
+                ["objectives", "objectives_figure"],
+                name="compare_objectives",
+            ),
+        ],
+        namespace=experiment,
+        inputs=measured,
+        parameters={"params:title": f"params:{experiment}.title"},
+        tags=[experiment, "objectives"],
+    )

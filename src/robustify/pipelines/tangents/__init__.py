@@ -1,0 +1,1 @@
+"""The neighbours that tangent planes are made of, found once."""

@@ -1,0 +1,149 @@
+"""Whether one net is more accurate than another on the same images, or only luckier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+
+from robustify.errors import InputError
+
+Right = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """Two nets on the same images.
+
+    Attributes:
+        images: number of images.
+        only_first: images that only the first net has right.
+        only_second: images that only the second net has right.
+        difference: accuracy of the first net less that of the second, a share.
+        interval: bootstrap interval of the difference.
+        confidence: of the interval.
+        p_value: of McNemar's exact test, two-sided: how likely a split at least as uneven of the
+            images that exactly one net has right would be if either were as likely to have it.
+    """
+
+    images: int
+    only_first: int
+    only_second: int
+    difference: float
+    interval: tuple[float, float]
+    confidence: float
+    p_value: float
+
+
+def compare(
+    first: Right,
+    second: Right,
+    *,
+    generator: np.random.Generator,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+) -> PairedComparison:
+    """Compare two nets by which images they have right.
+
+    Args:
+        first: whether the first net has each image right, bool, shape (N,).
+        second: whether the second net has it, bool, shape (N,).
+        generator: draws the bootstrap's samples.
+        confidence: of the interval, in (0, 1).
+        resamples: of the bootstrap, at least 100.
+
+    Raises:
+        ValueError: if there are no images, the shapes differ, or a number is out of range.
+    """
+    if first.shape != second.shape or first.ndim != 1 or len(first) == 0:
+        raise InputError(
+            f"two nets on the same images are compared, got shapes {first.shape} and {second.shape}"
+        )
+    only_first = int((first & ~second).sum())
+    only_second = int((second & ~first).sum())
+    return PairedComparison(
+        images=len(first),
+        only_first=only_first,
+        only_second=only_second,
+        difference=(only_first - only_second) / len(first),
+        interval=bootstrap_interval(
+            first.astype(np.int64) - second,
+            generator=generator,
+            confidence=confidence,
+            resamples=resamples,
+        ),
+        confidence=confidence,
+        p_value=mcnemar(only_first, only_second),
+    )
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Return the two-sided p-value of McNemar's exact test (McNemar, 1947).
+
+    Args:
+        only_first: images that only the first net has right.
+        only_second: images that only the second net has right.
+
+    Raises:
+        ValueError: if a count is negative.
+    """
+    if only_first < 0 or only_second < 0:
+        raise InputError(f"counts are {only_first} and {only_second}; they must be >= 0")
+    if only_first + only_second == 0:
+        return 1.0
+    return float(binomtest(only_first, only_first + only_second).pvalue)
+
+
+def bootstrap_interval(
+    differences: npt.NDArray[Any],
+    *,
+    generator: np.random.Generator,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+) -> tuple[float, float]:
+    """Return the percentile bootstrap's interval of a mean over images (Efron, 1979).
+
+    Differences of nets take few values, and to draw images with replacement is to draw how many of
+    them have each value: one multinomial draw a sample.
+
+    Args:
+        differences: of each image, e.g. whether the first net has it right less whether the second
+            has, or the mean of that over several seeds; shape (N,).
+        generator: draws the samples.
+        confidence: of the interval, in (0, 1).
+        resamples: number of samples, at least 100.
+
+    Raises:
+        ValueError: if there are no images or a number is out of range.
+    """
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}; it must be in (0, 1)")
+    if resamples < 100:
+        raise InputError(f"resamples is {resamples}; it must be at least 100")
+    if len(differences) == 0:
+        raise InputError("the mean over no images is undefined")
+    values, counts = np.unique(differences, return_counts=True)
+    images = len(differences)
+    means = generator.multinomial(images, counts / images, size=resamples) @ values / images
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def over_seeds(values: Sequence[float]) -> dict[str, Any]:
+    """Return mean, sample standard deviation (None of a single value) and the values themselves.
+
+    Args:
+        values: one a seed.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if len(values) == 0:
+        raise InputError("mean over no seeds is undefined")
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "std": spread, "values": list(values)}

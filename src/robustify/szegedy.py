@@ -1,0 +1,319 @@
+"""Szegedy's attack (Eq. 1): the smallest l2 perturbation inside the pixel box that flips a label.
+
+For one image and one wrong class y', box-constrained L-BFGS minimises c·‖Δ‖₂ + J(x + Δ, y') over
+x + Δ in [0, 1], and c is searched for the largest value, hence the smallest Δ, at which the label
+still flips (Szegedy et al., 2014).
+
+Every image has a solver of its own (SciPy's L-BFGS-B); only the net's passes are shared between
+them, so no image's result depends on which others are attacked beside it, but for the last bits
+of a sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.optimize import Bounds, minimize
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from robustify.devices import full_precision
+from robustify.errors import InputError
+from robustify.maximisers import evaluation_mode
+from robustify.measurement import predict
+
+Array = npt.NDArray[Any]
+Result = TypeVar("Result")
+
+# a near-tie could fall the other way in another batch
+TIE = 1e-5
+# from one trial value of c to the next while no label flips
+_SHRINK = 4.0
+_STEPS_TO_FLIP = 12
+
+
+@dataclass(frozen=True)
+class SmallestPerturbations:
+    """What Szegedy's attack found for each of N images.
+
+    Attributes:
+        images: perturbed, float in [0, 1], shape (N, C, H, W); the clean image where none was found.
+        found: whether the label flips, bool, shape (N,).
+        c: weight of the norm at which it was found, float64, shape (N,); infinite where the net
+            is wrong about the clean image already, NaN where nothing was found.
+        norm: l2 norm of the perturbation in pixel units of the [0, 1] scale, float64, shape (N,);
+            NaN where nothing was found.
+    """
+
+    images: Tensor
+    found: Tensor
+    c: Tensor
+    norm: Tensor
+
+
+def smallest_perturbations(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    targets: Tensor | None = None,
+    candidates: int | None = None,
+    search_steps: int = 10,
+    iterations: int = 50,
+    batch_size: int = 128,
+) -> SmallestPerturbations:
+    """Look for each image's smallest perturbation that flips its label, by Eq. 1.
+
+    Args:
+        net: maps images in [0, 1] to logits; its modes and weight gradients stay as they are.
+        images: uint8 or float in [0, 1], shape (N, C, H, W).
+        labels: true classes, int64, shape (N,).
+        targets: class y' that each image is to be taken for, int64, shape (N,). If left out the
+            attack is untargeted: the smallest perturbation over several y' counts, whatever
+            wrong class it ends in.
+        candidates: number of likeliest wrong classes that an untargeted attack tries; all if left out.
+        search_steps: bisections of log c once it is bracketed.
+        iterations: of L-BFGS for each c.
+        batch_size: pairs of image and y' whose solvers run side by side.
+
+    Raises:
+        ValueError: if a count is below 1, or a target isn't a wrong class of the net.
+    """
+    counts = {"search_steps": search_steps, "iterations": iterations, "batch_size": batch_size}
+    for name, value in {**counts, "candidates": 1 if candidates is None else candidates}.items():
+        if value < 1:
+            raise InputError(f"{name} is {value}; it must be at least 1")
+    device = next(net.parameters()).device
+    x = images.to(device).float().div(255) if images.dtype == torch.uint8 else images.to(device)
+    y = labels.to(device)
+    with evaluation_mode(net), full_precision():
+        pairs = _wrong_classes(net, x, y, targets, candidates, batch_size)
+        owner = torch.arange(len(x), device=device).repeat_interleave(pairs.shape[1])
+        wanted = pairs.flatten()
+        solved: list[_Solution] = []
+        for chosen in tqdm(
+            torch.arange(len(owner), device=device).split(batch_size),
+            desc="Szegedy's attack",
+            unit="batch",
+            disable=len(owner) <= batch_size,
+        ):
+            passes = _Passes(
+                net, x[owner[chosen]], y[owner[chosen]], wanted[chosen], targets is not None
+            )
+            solved += _side_by_side(
+                [
+                    partial(_search, clean=clean, search_steps=search_steps, iterations=iterations)
+                    for clean in passes.flat
+                ],
+                passes,
+            )
+    return _smallest(net, x, y, targets, solved, pairs.shape[1])
+
+
+@dataclass(frozen=True)
+class _Value:
+    """Loss J(x + Δ, y'), its gradient, and whether the label has flipped at x + Δ."""
+
+    loss: float
+    gradient: Array
+    flipped: bool
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """A point whose label flips, the c it was found at, and its distance from x."""
+
+    point: Array
+    c: float
+    norm: float
+
+
+NOTHING = _Solution(np.empty(0), float("nan"), float("nan"))
+Evaluate = Callable[[Array], _Value]
+
+
+def _search(evaluate: Evaluate, *, clean: Array, search_steps: int, iterations: int) -> _Solution:
+    """Return the smallest perturbation over c, each c solved by box-constrained L-BFGS."""
+    start = evaluate(clean)
+    if start.flipped:
+        return _Solution(clean, float("inf"), 0.0)
+    solve = partial(_solve, evaluate, clean=clean, iterations=iterations)
+    # above this c, x itself is a stationary point of c·‖Δ‖ + J
+    without_flip = float(np.linalg.norm(start.gradient))
+    best = NOTHING
+    for step in range(1, _STEPS_TO_FLIP + 1):
+        with_flip = without_flip / _SHRINK
+        point, flipped = solve(clean, c=with_flip)
+        if flipped:
+            best = _Solution(point, with_flip, float(np.linalg.norm(point - clean)))
+            break
+        without_flip = with_flip
+        if step == _STEPS_TO_FLIP or with_flip == 0:
+            return NOTHING
+    for _ in range(search_steps):
+        c = float(np.sqrt(with_flip * without_flip))
+        point, flipped = solve(best.point, c=c)
+        if not flipped:
+            without_flip = c
+            continue
+        with_flip, norm = c, float(np.linalg.norm(point - clean))
+        if norm < best.norm:
+            best = _Solution(point, c, norm)
+    return best
+
+
+def _solve(
+    evaluate: Evaluate, start: Array, *, clean: Array, c: float, iterations: int
+) -> tuple[Array, bool]:
+    """Minimise Eq. 1 for one c and tell whether the label flips at the minimum."""
+
+    def value_and_gradient(point: Array) -> tuple[float, Array]:
+        value, offset = evaluate(point), point - clean
+        norm = float(np.linalg.norm(offset))
+        slope = offset / norm if norm > 0 else offset
+        return c * norm + value.loss, c * slope + value.gradient
+
+    solved = minimize(
+        value_and_gradient,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=Bounds(0.0, 1.0),
+        options={"maxiter": iterations, "gtol": 1e-5 * c},
+    )
+    return solved.x, evaluate(solved.x).flipped
+
+
+class _Passes:
+    """Loss, gradient and flip of many image-and-class pairs, each at a point of its own, in one pass."""
+
+    def __init__(
+        self, net: nn.Module, x: Tensor, labels: Tensor, wanted: Tensor, targeted: bool
+    ) -> None:
+        self._net, self._like, self._labels, self._wanted = net, x, labels, wanted
+        self._targeted = targeted
+        self.flat: list[Array] = list(x.flatten(1).double().cpu().numpy())
+
+    def __call__(self, rows: Sequence[int], points: Sequence[Array]) -> list[_Value]:
+        like, at = self._like, torch.tensor(rows, device=self._like.device)
+        leaf = torch.from_numpy(np.stack(points)).to(like).view(-1, *like.shape[1:])
+        with torch.enable_grad():
+            leaf.requires_grad_(True)
+            logits = self._net(leaf)
+            losses = functional.cross_entropy(logits, self._wanted[at], reduction="none")
+            (gradient,) = torch.autograd.grad(losses.sum(), [leaf])
+        gradients = gradient.flatten(1).double().cpu().numpy()
+        flipped = self._flipped(logits.detach(), at).tolist()
+        return [_Value(*each) for each in zip(losses.tolist(), gradients, flipped, strict=True)]
+
+    def _flipped(self, logits: Tensor, at: Tensor) -> Tensor:
+        own = (self._wanted if self._targeted else self._labels)[at, None]
+        kept = logits.gather(1, own)[:, 0]
+        others = logits.scatter(1, own, -torch.inf).amax(dim=1)
+        lead = kept - others if self._targeted else others - kept
+        return lead > TIE * logits.abs().amax(dim=1)
+
+
+def _side_by_side(
+    tasks: Sequence[Callable[[Evaluate], Result]],
+    evaluate_all: Callable[[Sequence[int], Sequence[Array]], list[_Value]],
+) -> list[Result]:
+    """Run every task in a thread of its own and answer what they ask for together, round by round.
+
+    A round waits until every task still running has asked, so which points share a pass depends
+    on nothing but the tasks.
+    """
+    asked: SimpleQueue[tuple[int, Array | None]] = SimpleQueue()
+    answers: list[SimpleQueue[_Value | None]] = [SimpleQueue() for _ in tasks]
+
+    def ask(row: int, point: Array) -> _Value:
+        asked.put((row, point.copy()))
+        answer = answers[row].get()
+        if answer is None:
+            raise RuntimeError("the attack was stopped")
+        return answer
+
+    def work(row: int) -> Result:
+        try:
+            return tasks[row](partial(ask, row))
+        finally:
+            asked.put((row, None))
+
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        futures = [pool.submit(work, row) for row in range(len(tasks))]
+        running = len(tasks)
+        try:
+            while running:
+                round_ = sorted((asked.get() for _ in range(running)), key=lambda pair: pair[0])
+                waiting = [(row, point) for row, point in round_ if point is not None]
+                running = len(waiting)
+                if waiting:
+                    rows, points = zip(*waiting, strict=True)
+                    for row, value in zip(rows, evaluate_all(rows, points), strict=True):
+                        answers[row].put(value)
+        except BaseException:
+            for answer in answers:
+                answer.put(None)
+            raise
+        return [future.result() for future in futures]
+
+
+def _wrong_classes(
+    net: nn.Module,
+    x: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    candidates: int | None,
+    batch_size: int,
+) -> Tensor:
+    """Return the classes y' to try for each image, int64, shape (N, classes tried)."""
+    with torch.no_grad():
+        logits = torch.cat([net(batch) for batch in x.split(batch_size)])
+    classes = logits.shape[1]
+    if targets is None:
+        ranked = logits.scatter(1, labels[:, None], -torch.inf).argsort(dim=1, descending=True)
+        return ranked[:, : min(candidates or classes, classes - 1)]
+    wanted = targets.to(labels.device)
+    if bool(((wanted < 0) | (wanted >= classes) | (wanted == labels)).any()):
+        raise InputError(f"targets must be classes from 0 to {classes - 1} other than the labels")
+    return wanted[:, None]
+
+
+def _smallest(
+    net: nn.Module,
+    x: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    solved: list[_Solution],
+    tried: int,
+) -> SmallestPerturbations:
+    norms = np.array([solution.norm for solution in solved]).reshape(-1, tried)
+    chosen = np.where(np.isnan(norms), np.inf, norms).argmin(axis=1)
+    winners = [solved[row * tried + best] for row, best in enumerate(chosen)]
+    perturbed = x.clone()
+    for row, winner in enumerate(winners):
+        if winner is not NOTHING:
+            perturbed[row] = torch.from_numpy(winner.point).to(x).view_as(x[row])
+    prediction = predict(net, perturbed)
+    found = (
+        prediction != labels.cpu() if targets is None else prediction == targets.cpu()
+    ) & torch.tensor([winner is not NOTHING for winner in winners])
+    nan = torch.full((len(winners),), float("nan"), dtype=torch.float64)
+    perturbed = torch.where(found.to(x.device).view(-1, *[1] * (x.ndim - 1)), perturbed, x)
+    realised = (perturbed - x).double().flatten(1).norm(dim=1).cpu()
+    weights = torch.tensor([winner.c for winner in winners], dtype=torch.float64)
+    return SmallestPerturbations(
+        images=perturbed.cpu(),
+        found=found,
+        c=torch.where(found, weights, nan),
+        norm=torch.where(found, realised, nan),
+    )

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap, norm
+
+from robustify.errors import InputError
+from robustify.significance import bootstrap_interval, compare, mcnemar, over_seeds
+
+
+def binomial_tail(successes: int, trials: int) -> float:
+    return sum(math.comb(trials, k) for k in range(successes + 1)) / 2**trials
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (3, 3), (1, 9), (12, 2), (0, 6), (40, 61)])
+def test_mcnemar_is_twice_the_binomial_tail(first: int, second: int) -> None:
+    expected = min(1.0, 2 * binomial_tail(min(first, second), first + second))
+    assert mcnemar(first, second) == pytest.approx(expected, rel=1e-9)
+    assert mcnemar(second, first) == mcnemar(first, second)
+
+
+def test_the_interval_is_scipys_bootstrap_over_images() -> None:
+    first = np.array([1] * 30 + [0] * 12 + [1] * 100 + [0] * 8, dtype=bool)
+    second = np.array([0] * 30 + [1] * 12 + [1] * 100 + [0] * 8, dtype=bool)
+    found = compare(first, second, generator=np.random.default_rng(0), resamples=50_000)
+    assert (found.only_first, found.only_second, found.images) == (30, 12, 150)
+    assert found.difference == pytest.approx(18 / 150)
+    differences = first.astype(float) - second
+    peer = bootstrap(
+        (differences,), np.mean, method="percentile", n_resamples=50_000, rng=1
+    ).confidence_interval
+    assert found.interval == pytest.approx((peer.low, peer.high), abs=0.0075)
+
+
+def test_the_interval_of_many_images_is_the_normal_one() -> None:
+    differences = np.array([1] * 300 + [-1] * 200 + [0] * 9500)
+    low, high = bootstrap_interval(
+        differences, generator=np.random.default_rng(0), confidence=0.9, resamples=100_000
+    )
+    deviation = math.sqrt((0.05 - 0.01**2) / 10_000)
+    half = norm.ppf(0.95) * deviation
+    assert (low, high) == pytest.approx((0.01 - half, 0.01 + half), abs=1e-4)
+
+
+def test_equal_nets_differ_by_nothing() -> None:
+    right = np.array([True, False, True])
+    found = compare(right, right, generator=np.random.default_rng(0))
+    assert found.p_value == 1
+    assert found.interval == (0, 0)
+    assert found.difference == 0
+
+
+def test_mean_and_deviation_over_seeds() -> None:
+    found = over_seeds([1.0, 2.0, 4.0])
+    assert found["mean"] == pytest.approx(7 / 3)
+    assert found["std"] == pytest.approx(
+        math.sqrt(((4 / 3) ** 2 + (1 / 3) ** 2 + (5 / 3) ** 2) / 2)
+    )
+    assert found["values"] == [1.0, 2.0, 4.0]
+    assert over_seeds([1.0])["std"] is None
+
+
+def test_bad_values_are_refused() -> None:
+    generator = np.random.default_rng(0)
+    right = np.array([True, False])
+    with pytest.raises(InputError, match="same images"):
+        compare(right, right[:1], generator=generator)
+    with pytest.raises(InputError, match="same images"):
+        compare(right[:0], right[:0], generator=generator)
+    with pytest.raises(InputError, match="confidence is 1"):
+        compare(right, right, generator=generator, confidence=1)
+    with pytest.raises(InputError, match="resamples is 10"):
+        compare(right, right, generator=generator, resamples=10)
+    with pytest.raises(InputError, match="must be >= 0"):
+        mcnemar(-1, 2)
+    with pytest.raises(InputError, match="no images"):
+        bootstrap_interval(np.empty(0), generator=generator)
+    with pytest.raises(InputError, match="no seeds"):
+        over_seeds([])

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from robustify.errors import InputError
+from robustify.nets import make_net
+from robustify.tangents import TangentPlanes, clipping_loss, nearest_neighbours
+from robustify.uncertainty import TangentBall, make_uncertainty_set
+
+
+def pictures(count: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, 1, 5, 5), generator=generator, dtype=torch.uint8)
+    return images, torch.arange(count) % 3
+
+
+def bound(radius: float, step: str, count: int = 6) -> tuple[TangentBall, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    bases = torch.linalg.qr(torch.randn(20, 25, 4, generator=generator)).Q.transpose(1, 2)
+    indices = torch.arange(count) + 3
+    ball = make_uncertainty_set("tangent", radius=radius, step=step, bases=lambda rows: bases[rows])
+    assert isinstance(ball, TangentBall)
+    return ball.for_examples(indices), bases[indices]
+
+
+def test_neighbours_are_the_nearest_of_the_same_class() -> None:
+    images, labels = pictures()
+    found = nearest_neighbours(images, labels, 5, batch_size=7)
+    flat = images.flatten(1).numpy().astype(np.int64)
+    for row in range(len(images)):
+        distance = ((flat - flat[row]) ** 2).sum(1)
+        others = [i for i in range(len(images)) if i != row and labels[i] == labels[row]]
+        assert found[row].tolist() == sorted(others, key=lambda i: distance[i])[:5]
+
+
+def test_planes_are_the_leading_principal_directions() -> None:
+    images, labels = pictures()
+    neighbours = nearest_neighbours(images, labels, 6)
+    indices = torch.tensor([5, 0, 33])
+    bases = TangentPlanes(images, neighbours, dimension=3)(indices)
+    assert bases.shape == (3, 3, 25)
+    torch.testing.assert_close(
+        bases @ bases.transpose(1, 2), torch.eye(3).expand(3, 3, 3), atol=1e-5, rtol=0
+    )
+    flat = images.flatten(1).double().numpy() / 255
+    for basis, row in zip(bases.double().numpy(), indices.tolist(), strict=True):
+        _, _, right = np.linalg.svd(flat[neighbours[row].numpy()] - flat[row])
+        np.testing.assert_allclose(basis.T @ basis, right[:3].T @ right[:3], atol=1e-5)
+
+
+def test_neighbours_on_a_line_span_one_dimension() -> None:
+    ramp = torch.arange(8, dtype=torch.uint8)[:, None] * torch.ones(9, dtype=torch.uint8)
+    images = ramp.view(8, 1, 3, 3)
+    neighbours = nearest_neighbours(images, torch.zeros(8, dtype=torch.int64), 4)
+    bases = TangentPlanes(images, neighbours, dimension=2)(torch.tensor([3]))
+    torch.testing.assert_close(bases[0, 0].abs(), torch.full((9,), 1 / 3))
+    assert (bases[0, 1] == 0).all()
+
+
+def test_the_step_is_the_projected_gradient_at_full_length() -> None:
+    ball, basis = bound(0.4, "unclipped")
+    x, gradient = torch.rand(6, 1, 5, 5), torch.randn(6, 1, 5, 5) * 1e-25
+    step = ball.steepest_ascent(gradient, x).flatten(1)
+    for row in range(6):
+        projected = basis[row].T @ (basis[row] @ (gradient[row].flatten().double() * 1e25).float())
+        torch.testing.assert_close(step[row], 0.4 * projected / projected.norm(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(ball.onto_plane(step), step, atol=1e-6, rtol=0)
+    assert (ball.steepest_ascent(torch.zeros_like(x), x) == 0).all()
+
+
+def test_no_point_of_plane_and_ball_is_higher(generator: torch.Generator) -> None:
+    ball, _ = bound(0.4, "unclipped")
+    x, gradient = torch.rand(6, 1, 5, 5), torch.randn(6, 1, 5, 5)
+    best = (ball.steepest_ascent(gradient, x) * gradient).flatten(1).sum(1)
+    for _ in range(200):
+        offset = (ball.sample(x, generator) - x).flatten(1)
+        assert (offset.norm(dim=1) <= 0.4 + 1e-5).all()
+        torch.testing.assert_close(ball.onto_plane(offset), offset, atol=1e-5, rtol=0)
+        assert ((offset * gradient.flatten(1)).sum(1) <= best + 1e-5).all()
+
+
+def test_projection_onto_plane_and_ball_is_the_nearest_point(generator: torch.Generator) -> None:
+    ball, basis = bound(0.4, "unclipped")
+    x = torch.rand(6, 1, 5, 5)
+    candidate = x + 0.3 * torch.randn(6, 1, 5, 5, generator=generator)
+    found = ball.project(candidate, x)
+    offset = (found - x).flatten(1)
+    assert (offset.norm(dim=1) <= 0.4 + 1e-6).all()
+    distance = (found - candidate).flatten(1).norm(dim=1)
+    for _ in range(300):
+        other = ball.sample(x, generator)
+        assert ((other - candidate).flatten(1).norm(dim=1) >= distance - 1e-5).all()
+    inside = x + 0.1 * torch.einsum("np,npd->nd", torch.ones(6, 4) / 2, basis).view_as(x)
+    torch.testing.assert_close(ball.project(inside, x), inside, atol=1e-6, rtol=0)
+
+
+def test_the_literal_step_is_clipped_to_the_box() -> None:
+    literal, _ = bound(2.0, "literal")
+    unclipped, _ = bound(2.0, "unclipped")
+    x, gradient = torch.rand(6, 1, 5, 5), torch.randn(6, 1, 5, 5)
+    expected = (x + unclipped.steepest_ascent(gradient, x)).clamp(0, 1) - x
+    torch.testing.assert_close(literal.steepest_ascent(gradient, x), expected)
+    assert (expected.flatten(1).norm(dim=1) < 2.0).all()
+
+
+def test_what_clipping_takes_off_the_plane() -> None:
+    torch.manual_seed(0)
+    net = make_net("mnist_convnet").eval()
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(40) % 2
+    grey = torch.randint(100, 156, (40, 1, 28, 28), generator=generator, dtype=torch.uint8)
+    black = torch.where(grey > 140, grey, 0).to(torch.uint8)
+    losses = {}
+    for name, images in (("grey", grey), ("black", black)):
+        planes = TangentPlanes(images, nearest_neighbours(images, labels, 6), dimension=4)
+        losses[name] = clipping_loss(net, images, labels, planes, radius=0.5, count=10)
+    # amid the box nothing is clipped; at its border half of every direction is
+    assert losses["grey"]["clipped_length"] == pytest.approx(1, abs=1e-4)
+    assert losses["grey"]["off_plane"] == pytest.approx(0, abs=1e-3)
+    assert 0.3 < losses["black"]["clipped_length"] < 0.95
+    assert 0.2 < losses["black"]["off_plane"] < 0.95
+
+
+def test_bad_values_are_refused() -> None:
+    images, labels = pictures()
+    with pytest.raises(InputError, match="class 0 has only 20 images"):
+        nearest_neighbours(images, labels, 20)
+    with pytest.raises(InputError, match="neighbours is 0"):
+        nearest_neighbours(images, labels, 0)
+    neighbours = nearest_neighbours(images, labels, 4)
+    with pytest.raises(InputError, match="dimension is 5"):
+        TangentPlanes(images, neighbours, dimension=5)
+    with pytest.raises(InputError, match="neighbours of 60 images, but 59 images"):
+        TangentPlanes(images[:-1], neighbours, dimension=2)
+    with pytest.raises(InputError, match="known: literal, unclipped"):
+        make_uncertainty_set("tangent", radius=1.0, step="box_aware")
+    with pytest.raises(InputError, match="radius of 'tangent'"):
+        make_uncertainty_set("tangent", radius=-1.0)
+    with pytest.raises(InputError, match="needs the examples' tangent planes"):
+        make_uncertainty_set("tangent", radius=1.0).project(torch.rand(1, 4), torch.rand(1, 4))
