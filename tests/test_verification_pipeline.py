@@ -76,7 +76,7 @@ def test_without_its_section_nothing_is_verified(parameters: dict[str, Any]) -> 
     for name in ("mnist", "cifar"):
         del parameters[name]["verification"]
     found = pipelines(parameters)
-    assert set(found) == {"mnist_robust", "cifar_robust", "__default__"}
+    assert not any("verification" in name for name in found)
     assert not any("verification" in name for name in found["__default__"].all_outputs())
     assert not any("verif" in node.name for node in found["__default__"].nodes)
 
