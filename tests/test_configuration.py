@@ -20,6 +20,7 @@ from robustify.nets.vgg import VGG
 from robustify.optimisers import make_descent
 from robustify.preflight import check
 from robustify.settings import CONFIG_LOADER_ARGS
+from robustify.spelling import stray_parameters
 
 from .conftest import PROJECT
 
@@ -84,9 +85,16 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
     [
         ("net.name", "resnet", "known: mnist_convnet"),
         ("data.name", "svhn", "known: mnist, cifar10"),
+        ("data.training_images", 60001, r"mnist\.data: training_images is 60001; mnist has 60000"),
+        ("data.test_images", 10001, "test_images is 10001; mnist has 10000"),
         ("device", "gpu0", "known: auto"),
         ("training.optimiser.name", "adam", "known: sgd"),
-        ("training.optimiser.learning_rat", 1, "learning_rat"),
+        ("training.optimiser.learning_rat", 1, "'learning_rat' of 'sgd'.*mean learning_rate"),
+        ("training.schedule.warm_up", 1, "option 'warm_up' of 'triangle'.*did you mean warmup"),
+        ("net.input_norm", True, "option 'input_norm' of 'mnist_convnet'.*input_batch_norm"),
+        ("nets.l2.uncertainty_set.radus", 1.0, r"mnist\.nets\.l2: option 'radus'.*mean radius"),
+        ("nets.l2.maximiser", {"name": "projected_gradient", "step": 2}, "did you mean steps"),
+        ("adversarial_set.sets.l2.radiu", 1.0, r"adversarial_set\.sets\.l2: .*did you mean radius"),
         ("nets.l2.uncertainty_set.radius", -1.0, "must be a finite number > 0"),
         ("nets.l2.uncertainty_set.radius", 30.0, r"mnist\.nets\.l2.*only 28 across"),
         ("nets.l2.uncertainty_set.name", "l7", "known: point, l1, l2, linf"),
@@ -144,6 +152,18 @@ def test_wrong_names_and_values_show_before_any_work(
     place[key] = value
     with pytest.raises(InputError, match=complaint):
         check("mnist", experiments_of(parameters)["mnist"])
+
+
+def test_a_key_that_nothing_reads_is_named_with_the_nearest_one(parameters: dict[str, Any]) -> None:
+    assert stray_parameters(parameters) == []
+    # an experiment that isn't listed today may be tomorrow
+    assert stray_parameters({**parameters, "experiments": ["mnist"]}) == []
+    parameters |= {"mnsit": {"training": {"epochs": 3}}, "experiment": ["mnist"], "zzz": 1}
+    assert stray_parameters(parameters) == [
+        "mnsit: is unknown; did you mean mnist?",
+        "experiment: is unknown; did you mean experiments?",
+        "zzz: is unknown",
+    ]
 
 
 def test_every_wrong_value_is_named_at_once(parameters: dict[str, Any]) -> None:

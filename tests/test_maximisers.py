@@ -42,6 +42,62 @@ def test_steepest_ascent_is_fgsm_for_linf(linear_net: LinearNet, generator) -> N
     assert not worst.requires_grad
 
 
+def test_input_gradient_is_taken_where_gradients_are_switched_off(linear_net: LinearNet) -> None:
+    x, labels = torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 2, 3])
+    with torch.no_grad():
+        gradient = input_gradient(linear_net, x, labels)
+    torch.testing.assert_close(gradient, hand_gradient(linear_net, x, labels))
+
+
+@pytest.mark.parametrize("name", ["steepest_ascent", "projected_gradient"])
+def test_on_a_point_no_gradient_is_taken(name: str, generator) -> None:
+    def never(_: torch.Tensor) -> torch.Tensor:
+        raise AssertionError
+
+    x = torch.rand(2, 3)
+    point = make_uncertainty_set("point")
+    assert make_maximiser(name).maximise(never, x, None, point, generator=generator) is x
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_projected_gradient_takes_the_steps_written_out_by_hand(
+    linear_net: LinearNet, steps: int, generator
+) -> None:
+    x, labels = torch.rand(3, 12), torch.tensor([0, 1, 2])
+    worst = make_maximiser("projected_gradient", steps=steps, relative_step=0.4).maximise(
+        linear_net, x, labels, make_uncertainty_set("linf", radius=0.2), generator=generator
+    )
+    expected = x
+    for _ in range(steps):
+        expected = expected + 0.4 * 0.2 * hand_gradient(linear_net, expected, labels).sign()
+        expected = expected.clamp(x - 0.2, x + 0.2).clamp(0, 1)
+    torch.testing.assert_close(worst, expected)
+
+
+def test_a_random_start_is_drawn_from_the_set_by_the_generator(linear_net: LinearNet) -> None:
+    x, labels = torch.rand(3, 12), torch.tensor([0, 1, 2])
+    ball = make_uncertainty_set("linf", radius=0.2)
+    maximiser = make_maximiser("projected_gradient", steps=1, relative_step=0.1, random_start=True)
+    found = []
+    for global_seed in (0, 1):
+        torch.manual_seed(global_seed)
+        found.append(
+            maximiser.maximise(
+                linear_net, x, labels, ball, generator=torch.Generator().manual_seed(5)
+            )
+        )
+    start = ball.sample(x, torch.Generator().manual_seed(5))
+    expected = start + 0.1 * 0.2 * hand_gradient(linear_net, start, labels).sign()
+    torch.testing.assert_close(found[0], expected.clamp(x - 0.2, x + 0.2).clamp(0, 1))
+    assert torch.equal(*found)
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    assert make_maximiser().name == "steepest_ascent"
+    maximiser = make_maximiser("projected_gradient")
+    assert (maximiser.steps, maximiser.relative_step, maximiser.random_start) == (10, 0.25, False)
+
+
 @pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
 @pytest.mark.parametrize("random_start", [False, True])
 def test_projected_gradient_finds_a_two_class_linear_nets_optimum(
@@ -109,7 +165,17 @@ def test_frozen_running_statistics_use_the_batch_but_leave_no_trace() -> None:
     assert net.normalise.num_batches_tracked == 1
 
 
+def test_running_statistics_that_are_not_kept_stay_so() -> None:
+    kept, never = nn.BatchNorm1d(3), nn.BatchNorm1d(3, track_running_stats=False)
+    with frozen_running_statistics(nn.Sequential(kept, never)):
+        assert not kept.track_running_stats
+    assert kept.track_running_stats
+    assert not never.track_running_stats
+
+
 def test_bad_options_are_refused() -> None:
+    with pytest.raises(InputError, match=r"'steepest_ascent' with options .*step"):
+        make_maximiser("steepest_ascent", steps=3)
     with pytest.raises(InputError, match="steepest_ascent, projected_gradient"):
         make_maximiser("fgsm")
     with pytest.raises(InputError, match="steps is 0"):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from robustify import load_net
+from robustify.errors import InputError
 from robustify.nets import make_net
 from robustify.storage import (
     Tensors,
@@ -82,6 +83,25 @@ def test_a_net_comes_back_with_its_answers(tmp_path: Path) -> None:
     torch.testing.assert_close(load_net(path)(x), net(x))
     assert not load_net(path).training
     assert load_trained_net(path).provenance["seed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("architecture", "complaint"),
+    [
+        ({}, "holds no net: its architecture is {}"),
+        ({"name": ["airbench"]}, "holds no net: its architecture is"),
+        ({"name": "resnet"}, "'resnet' is unknown"),
+        ({"name": "airbench", "widths": [2**40] * 3}, "'airbench' with options"),
+        ({"name": "airbench", "widths": [4, 6, 8]}, "weights don't fit"),
+    ],
+)
+def test_a_forged_architecture_is_refused(
+    tmp_path: Path, architecture: dict[str, object], complaint: str
+) -> None:
+    path = tmp_path / "net.safetensors"
+    save_tensors(path, Tensors(CONTENT.tensors, {"architecture": architecture}))
+    with pytest.raises(InputError, match=complaint):
+        load_net(path)
 
 
 def test_what_is_no_net_is_refused_by_name(tmp_path: Path) -> None:

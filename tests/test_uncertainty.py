@@ -22,7 +22,9 @@ def images_and_gradient(batch: int, dimensions: int, seed: int = 0):
     # a third of the pixels lies on a border, as in real images
     x = torch.where(torch.rand(x.shape, generator=generator) < 0.2, torch.zeros(()), x)
     x = torch.where(torch.rand(x.shape, generator=generator) < 0.15, torch.ones(()), x)
-    return x, torch.randn(batch, dimensions, generator=generator)
+    gradient = torch.randn(batch, dimensions, generator=generator)
+    # a dead unit's gradient is exactly zero
+    return x, gradient * (torch.rand(x.shape, generator=generator) > 0.1)
 
 
 def linear_programme_l1(gradient: np.ndarray, x: np.ndarray, radius: float) -> float:
@@ -77,15 +79,51 @@ def test_l2_step_is_the_one_found_by_bisection(batch: int, radius: float, scale:
         np.testing.assert_allclose(step[i].numpy(), expected, atol=2e-6)
 
 
-def test_linf_step_is_the_best_corner() -> None:
-    x, gradient = images_and_gradient(1, 6)
+def test_l1_step_looks_at_as_many_pixels_as_take_the_budget() -> None:
+    # the first row is done with one pixel; in the others each pixel takes a hundredth, so that a hundred and all are needed
+    x = torch.full((3, 1100), 0.99)
+    x[0] = 0.1
+    gradient = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) + 0.1
+    for length in (0.5, 1.0, 10.0):
+        step = make_uncertainty_set("l1", radius=length).steepest_ascent(gradient, x)
+        order = gradient.argsort(dim=1, descending=True)
+        for row, room in enumerate((0.9, 0.01, 0.01)):
+            taken = step[row][order[row]].double()
+            full = round(length / room - 0.5)
+            np.testing.assert_allclose(taken[:full], room, atol=1e-6)
+            assert float(taken.sum()) == pytest.approx(length, abs=1e-4)
+            assert taken[full + 2 :].count_nonzero() == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_linf_step_is_the_best_corner(seed: int) -> None:
+    x, gradient = images_and_gradient(4, 6, seed)
     radius = 0.3
     step = make_uncertainty_set("linf", radius=radius).steepest_ascent(gradient, x)
     corners = torch.cartesian_prod(*[torch.tensor([-radius, 0.0, radius])] * 6)
-    reachable = (x + corners).clamp(0, 1) - x
-    assert float((gradient * step).sum()) == pytest.approx(
-        float((reachable @ gradient[0]).max()), rel=1e-6
+    for i in range(4):
+        reachable = (x[i] + corners).clamp(0, 1) - x[i]
+        best = float((reachable @ gradient[i]).max())
+        assert float(gradient[i] @ step[i]) == pytest.approx(best, rel=1e-5)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("length", [None, 0.3])
+def test_the_balls_own_step_reaches_the_dual_norm(norm: str, length: float | None) -> None:
+    # Hölder: max <g, Δ> over ‖Δ‖ ≤ r is r times the dual norm of g; the literal step is that, clipped
+    x, gradient = images_and_gradient(5, 30)
+    unclipped = make_uncertainty_set(norm, radius=0.8, step="unclipped").steepest_ascent(
+        gradient, x, length
     )
+    dual = {"l1": math.inf, "l2": 2, "linf": 1}[norm]
+    torch.testing.assert_close(
+        (gradient * unclipped).sum(1), (length or 0.8) * gradient.norm(p=dual, dim=1)
+    )
+    literal = make_uncertainty_set(norm, radius=0.8, step="literal").steepest_ascent(
+        gradient, x, length
+    )
+    expected = np.clip((x + unclipped).numpy(), 0, 1) - x.numpy()
+    np.testing.assert_allclose(literal.numpy(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -152,6 +190,54 @@ def test_projection_is_the_nearest_point(norm: str, reach: float) -> None:
         np.testing.assert_allclose(projected[i].numpy(), expected, atol=2e-4)
 
 
+@pytest.mark.parametrize("norm", NORMS)
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    radius=st.floats(0.01, 4),
+    reach=st.floats(0.01, 10),
+    unclipped=st.booleans(),
+)
+def test_projection_is_the_one_found_by_bisection(
+    norm: str, seed: int, radius: float, reach: float, unclipped: bool
+) -> None:
+    x, direction = images_and_gradient(3, 12, seed)
+    candidate = x + reach * direction
+    ball = make_uncertainty_set(norm, radius=radius, step="unclipped" if unclipped else "box_aware")
+    projected = ball.project(candidate, x)
+    for i in range(3):
+        expected = bisection_projection(
+            norm, candidate[i].double().numpy(), x[i].double().numpy(), radius, unclipped
+        )
+        np.testing.assert_allclose(projected[i].numpy(), expected, atol=2e-5)
+
+
+def bisection_projection(
+    norm: str, candidate: np.ndarray, x: np.ndarray, radius: float, unclipped: bool
+) -> np.ndarray:
+    """Nearest point of ball ∩ box by its Lagrange multiplier, found by bisection."""
+    offset = candidate - x
+    room = np.full_like(x, np.inf) if unclipped else np.where(offset > 0, 1 - x, x)
+
+    def at(multiplier: float) -> np.ndarray:
+        # stationarity of ½‖Δ − offset‖² + multiplier·(‖Δ‖₁ or ½‖Δ‖₂²), entry by entry
+        size = np.abs(offset)
+        size = np.maximum(size - multiplier, 0) if norm == "l1" else size / (1 + multiplier)
+        return np.minimum(size, room)
+
+    if norm == "linf":
+        return x + np.sign(offset) * np.minimum(np.minimum(np.abs(offset), radius), room)
+    order = 1 if norm == "l1" else 2
+    low, high = 0.0, 1e6
+    if np.linalg.norm(at(0.0), ord=order) <= radius:
+        return x + np.sign(offset) * at(0.0)
+    for _ in range(200):
+        middle = (low + high) / 2
+        inside = np.linalg.norm(at(middle), ord=order) <= radius
+        low, high = (low, middle) if inside else (middle, high)
+    return x + np.sign(offset) * at(high)
+
+
 def nearest_point(norm: str, candidate: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Nearest point of ball ∩ box by a general solver, p and m the positive and negative parts."""
     d, radius = len(x), RADII[norm]
@@ -189,12 +275,47 @@ def test_samples_and_steps_stay_in_the_set(norm: str, seed: int, radius: float) 
         assert point.max() <= 1 + 1e-6
 
 
-def test_samples_fill_the_l1_ball_evenly() -> None:
-    # in two dimensions a quarter of the l1 ball lies within half its radius
-    x = torch.full((20000, 2), 0.5)
-    ball = make_uncertainty_set("l1", radius=0.2)
-    norms = perturbation_norm("l1", ball.sample(x, torch.Generator().manual_seed(0)) - x)
-    assert float((norms < 0.1).double().mean()) == pytest.approx(0.25, abs=0.015)
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_samples_fill_the_ball_evenly(norm: str, dimensions: int) -> None:
+    x = torch.full((20000, dimensions), 0.5, dtype=torch.float64)
+    ball = make_uncertainty_set(norm, radius=0.2)
+    moved = ball.sample(x, torch.Generator().manual_seed(0)) - x
+    assert moved.dtype == torch.float64
+    # volume grows with the power of the dimension, in every orthant alike
+    for share in (0.5, 0.8, 0.95):
+        within = (perturbation_norm(norm, moved) < share * 0.2).double().mean()
+        assert float(within) == pytest.approx(share**dimensions, abs=0.015)
+    orthant = ((moved > 0).long() * 2 ** torch.arange(dimensions)).sum(1)
+    shares = orthant.bincount(minlength=2**dimensions) / len(x)
+    np.testing.assert_allclose(shares, 0.5**dimensions, atol=0.015)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_samples_come_from_the_generator_alone(norm: str) -> None:
+    x, _ = images_and_gradient(4, 10)
+    ball = make_uncertainty_set(norm, radius=0.3)
+    samples = []
+    for global_seed in (0, 1):
+        torch.manual_seed(global_seed)
+        samples.append(ball.sample(x, torch.Generator().manual_seed(7)))
+    assert torch.equal(*samples)
+    assert not torch.equal(samples[0], ball.sample(x, torch.Generator().manual_seed(8)))
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_sample_has_the_type_of_its_image(norm: str, dtype: torch.dtype) -> None:
+    x = torch.full((3, 4), 0.5, dtype=dtype)
+    ball = make_uncertainty_set(norm, radius=0.3)
+    assert ball.sample(x, torch.Generator().manual_seed(0)).dtype == dtype
+
+
+def test_norms_of_a_perturbation() -> None:
+    moved = torch.tensor([[[3.0, 0.0], [0.0, -4.0]], [[-1.0, 1.0], [1.0, 1.0]]])
+    assert perturbation_norm("l1", moved).tolist() == [7, 4]
+    assert perturbation_norm("l2", moved).tolist() == [5, 2]
+    assert perturbation_norm("linf", moved).tolist() == [4, 1]
 
 
 def test_a_point_stays_where_it_is() -> None:
@@ -202,7 +323,11 @@ def test_a_point_stays_where_it_is() -> None:
     point = make_uncertainty_set("point")
     assert isinstance(point, Point)
     assert torch.equal(point.steepest_ascent(gradient, x), torch.zeros_like(x))
-    assert torch.equal(point.project(x + 1, x), x)
+    assert point.radius == 0
+    for stand_in in (point.project(x + 1, x), point.sample(x, torch.Generator())):
+        assert torch.equal(stand_in, x)
+        # a copy, so that who writes into it doesn't write into the data
+        assert stand_in.data_ptr() != x.data_ptr()
 
 
 @pytest.mark.parametrize("radius", [0.0, -1.0, math.nan, math.inf])

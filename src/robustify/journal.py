@@ -16,6 +16,7 @@ from robustify.errors import InputError
 logger = logging.getLogger(__name__)
 
 FILE = "unsent_metrics.jsonl"
+KEYS = {"tracking_uri", "run", "metrics", "step", "timestamp", "status"}
 # to ask again would change nothing: the run is gone, or the value isn't one
 REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -55,11 +56,14 @@ class NetRun:
             max_results=1,
         )
         if found:
-            return str(found[0].info.run_id)
-        tags = resolve_tags({**self.tags, MLFLOW_PARENT_RUN_ID: self.parent})
-        run = client.create_run(experiment, run_name=self.name, tags=tags)
-        parameters = [Param(name, str(value)[:6000]) for name, value in self.parameters.items()]
-        client.log_batch(run.info.run_id, params=parameters)
+            run = found[0]
+        else:
+            tags = resolve_tags({**self.tags, MLFLOW_PARENT_RUN_ID: self.parent})
+            run = client.create_run(experiment, run_name=self.name, tags=tags)
+        # MLflow may have failed between the run and its parameters
+        if not run.data.params:
+            parameters = [Param(name, str(value)[:6000]) for name, value in self.parameters.items()]
+            client.log_batch(run.info.run_id, params=parameters)
         return str(run.info.run_id)
 
 
@@ -126,7 +130,10 @@ class Journal:
         if not self._path.is_file():
             return []
         try:
-            return [json.loads(line) for line in self._path.read_text().splitlines()]
+            entries = [json.loads(line) for line in self._path.read_text().splitlines()]
+            if all(isinstance(entry, dict) and entry.keys() == KEYS for entry in entries):
+                return entries
+            raise ValueError
         except ValueError:
             logger.warning("%s isn't readable; it is left aside", self._path)
             self._path.replace(self._path.with_suffix(".unreadable"))

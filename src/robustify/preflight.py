@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import nn
 
 from robustify.configuration import (
     POINT,
+    Data,
     Depth,
     Experiment,
     Net,
@@ -22,12 +24,15 @@ from robustify.configuration import (
 from robustify.devices import choose_device
 from robustify.errors import InputError
 from robustify.ingestion.specification import Specification, specification_of
-from robustify.maximisers import make_maximiser
-from robustify.nets import make_net
+from robustify.maximisers import MAXIMISERS, make_maximiser
+from robustify.nets import NETS, make_net
 from robustify.objectives import make_objective
-from robustify.optimisers import make_descent
-from robustify.uncertainty import NormBall, UncertaintySet, make_uncertainty_set
+from robustify.optimisers import OPTIMISERS, make_descent, make_schedule
+from robustify.spelling import check_options
+from robustify.uncertainty import SETS, NormBall, UncertaintySet, make_uncertainty_set
 from robustify.verification.plan import make_plan
+
+SCHEDULES = dict.fromkeys(("triangle", "halving", "constant"), make_schedule)
 
 
 def check(name: str, experiment: Experiment) -> None:
@@ -59,6 +64,7 @@ def _parts(
     experiment: Experiment, specification: Specification
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "classes", partial(_check_classes, experiment.classes, specification)
+    yield "data", partial(_check_sizes, experiment.data, specification)
     yield "device", partial(choose_device, experiment.device)
     yield "net", partial(_check_net, experiment, specification)
     yield "training", partial(_check_training, experiment.training)
@@ -80,7 +86,27 @@ def _check_classes(names: list[str], specification: Specification) -> None:
         raise InputError(f"has {len(names)} names; {specification.name} has {classes} classes")
 
 
+def _check_sizes(data: Data, specification: Specification) -> None:
+    for part, wanted, counts in (
+        ("training", data.training_images, specification.train_class_counts),
+        ("test", data.test_images, specification.test_class_counts),
+    ):
+        if wanted is not None and wanted > sum(counts):
+            raise InputError(
+                f"{part}_images is {wanted}; {specification.name} has {sum(counts)}, all of which are used if it is left out"
+            )
+
+
+def _check_options(registry: Mapping[str, Callable[..., object]], part: BaseModel) -> None:
+    options = part.model_dump()
+    name = options.pop("name")
+    # an unknown name is refused, with the known ones, by whoever makes the part
+    if name in registry:
+        check_options(name, registry[name], options)
+
+
 def _check_net(experiment: Experiment, specification: Specification) -> None:
+    _check_options(NETS, experiment.net)
     net = make_net(**experiment.net.model_dump()).eval()
     try:
         net(torch.zeros(2, *specification.image_shape))
@@ -92,6 +118,8 @@ def _check_net(experiment: Experiment, specification: Specification) -> None:
 
 
 def _check_training(training: Training) -> None:
+    _check_options(OPTIMISERS, training.optimiser)
+    _check_options(SCHEDULES, training.schedule)
     make_descent(
         nn.Conv2d(1, 1, 1),
         steps=1,
@@ -102,6 +130,8 @@ def _check_training(training: Training) -> None:
 
 
 def _check_member(options: Net, experiment: Experiment, specification: Specification) -> None:
+    _check_options(SETS, options.uncertainty_set)
+    _check_options(MAXIMISERS, options.maximiser)
     uncertainty_set = make_uncertainty_set(**options.uncertainty_set.model_dump())
     _check_radius(uncertainty_set, specification)
     make_maximiser(**options.maximiser.model_dump())
@@ -142,6 +172,8 @@ def _check_objective(options: Net, experiment: Experiment) -> None:
 
 
 def _check_ball(norm: str, ball: dict[str, Any], specification: Specification) -> None:
+    if norm in SETS:
+        check_options(norm, SETS[norm], ball)
     attacked = make_uncertainty_set(norm, **ball)
     if not isinstance(attacked, NormBall):
         raise InputError("is no norm ball; it moves nothing")

@@ -126,7 +126,10 @@ def load_trained_net(path: Path) -> TrainedNet:
     architecture = stored.provenance.get("architecture")
     if not isinstance(architecture, dict):
         raise InputError(f"{path} holds no net: its header names no architecture")
-    net = make_net(**architecture)
+    try:
+        net = make_net(**architecture)
+    except TypeError as error:
+        raise InputError(f"{path} holds no net: its architecture is {architecture}") from error
     try:
         net.load_state_dict(stored.tensors)
     except RuntimeError as error:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
+import resource
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from robustify.errors import InputError
 from robustify.ingestion import acquisition, sources
 from robustify.ingestion.specification import DataError
 from robustify.storage import Tensors, save_tensors
@@ -36,6 +39,37 @@ def test_a_named_directory_serves_and_the_copy_is_kept(
     assert sorted(path.name for path in kept.iterdir()) == [".mnist.lock", "mnist.safetensors"]
 
 
+def test_a_copy_serves_from_a_directory_that_can_only_be_read(
+    mnist_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "raw"
+    acquisition.acquire("mnist", raw_directory=kept, directory=mnist_files)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(acquisition.FileLock, "acquire", refuse)
+    assert len(acquisition.acquire("mnist", raw_directory=kept).tensors["test_labels"]) == 10000
+    (kept / "mnist.safetensors").unlink()
+    message = r"raw can't be written: Read-only file system; .*data\.raw_directory"
+    with pytest.raises(InputError, match=message):
+        acquisition.acquire("mnist", raw_directory=kept, directory=mnist_files)
+
+
+def test_a_disk_too_small_for_the_copy_is_one_line_and_nothing_stays_behind(
+    mnist_files: Path, tmp_path: Path
+) -> None:
+    # a limit on the size of files fails in the middle of a write, as a full disk does
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
+    try:
+        with pytest.raises(InputError, match=r"mnist\.safetensors couldn't be written: .*large"):
+            acquisition.acquire("mnist", raw_directory=tmp_path / "raw", directory=mnist_files)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in (tmp_path / "raw").iterdir()] == [".mnist.lock"]
+
+
 def test_one_changed_pixel_is_refused_and_nothing_stays_behind(
     mnist_files: Path, tmp_path: Path
 ) -> None:
@@ -46,6 +80,15 @@ def test_one_changed_pixel_is_refused_and_nothing_stays_behind(
     with pytest.raises(DataError, match=r"mnist could not be had.*files.*SHA-256.*data\.directory"):
         acquisition.acquire("mnist", raw_directory=tmp_path / "raw", directory=mnist_files)
     assert [path.name for path in (tmp_path / "raw").iterdir()] == [".mnist.lock"]
+
+
+def test_labels_out_of_range_are_refused(mnist_files: Path, tmp_path: Path) -> None:
+    path = mnist_files / MNIST_FILES[3]
+    content = bytearray(path.read_bytes())
+    content[-1] = 10
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match="test labels run from 0 to 10, expected 0 to 9"):
+        acquisition.acquire("mnist", raw_directory=tmp_path / "raw", directory=mnist_files)
 
 
 def test_labels_out_of_balance_are_refused(mnist_files: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from robustify.ingestion import sources
 from robustify.ingestion.decoders import (
     MNIST_FILES,
     decode_cifar_binary,
@@ -120,6 +121,23 @@ def test_archives_give_up_regular_files_only(tmp_path: Path) -> None:
     archive.write_bytes(archive.read_bytes()[:30])
     with pytest.raises(DataError, match=r"a\.tgz can't be unpacked"):
         extract_members(archive, target, ["wanted"])
+
+
+def test_an_archive_that_unpacks_to_more_than_any_genuine_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "LARGEST_ARCHIVE", 2**20)
+    # neither a member that nobody asked for nor a name of two million letters is unpacked to its end
+    unwanted = tarfile.TarInfo("unwanted")
+    unwanted.size = 2**21
+    long_name = tarfile.TarInfo("a" * 2**21)
+    for number, member in enumerate((unwanted, long_name)):
+        archive = tmp_path / f"{number}.tgz"
+        with tarfile.open(archive, "w:gz", format=tarfile.GNU_FORMAT) as tar:
+            tar.addfile(member, io.BytesIO(bytes(member.size)))
+        assert archive.stat().st_size < 2**14
+        with pytest.raises(DataError, match=rf"{number}\.tgz unpacks to more than 1048576 bytes"):
+            extract_members(archive, tmp_path, ["wanted"])
 
 
 def test_an_empty_directory_says_what_it_lacks(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from kedro.pipeline import Pipeline
 from robustify import pipeline_registry
 from robustify.configuration import Experiment, experiments_of
 from robustify.errors import InputError
+from robustify.spelling import stray_parameters
 
 
 class CheckedParameters:
@@ -25,10 +26,13 @@ class CheckedParameters:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Check the shape of the parameters, and rebuild the pipelines from them."""
+        problems = stray_parameters(context.params)
         try:
             self._experiments = experiments_of(context.params)
         except InputError as error:
-            raise ClickException(str(error)) from error
+            problems.append(str(error))
+        if problems:
+            raise ClickException("; ".join(problems))
         pipeline_registry.use_experiments(self._experiments)
         pipelines.configure(pipeline_registry.__name__)
 

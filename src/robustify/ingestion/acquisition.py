@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import torch
 from filelock import FileLock
 
+from robustify.errors import InputError
 from robustify.ingestion import sources
 from robustify.ingestion.specification import (
     DataError,
@@ -40,14 +42,35 @@ def acquire(name: str, *, raw_directory: Path, directory: Path | None = None) ->
 
     Raises:
         DataError: if no source serves the genuine data; says which were tried and what to do.
+        InputError: if ``raw_directory`` can't be written.
     """
     specification = specification_of(name)
     kept = raw_directory / f"{name}.safetensors"
-    raw_directory.mkdir(parents=True, exist_ok=True)
-    # whoever comes second finds the first one's copy
-    with FileLock(raw_directory / f".{name}.lock"):
+    # a copy that is there is as good in a directory that can only be read
+    copy = _kept_copy(kept, specification)
+    if copy is not None:
+        return copy
+    with _locked(raw_directory, name):
+        # whoever comes second finds the first one's copy
         copy = _kept_copy(kept, specification)
         return _fetched(specification, kept, directory) if copy is None else copy
+
+
+@contextmanager
+def _locked(raw_directory: Path, name: str) -> Iterator[None]:
+    lock = FileLock(raw_directory / f".{name}.lock")
+    try:
+        raw_directory.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise InputError(
+            f"{raw_directory} can't be written: {error.strerror}; make it writable, or name another directory "
+            f"by the parameter data.raw_directory"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _fetched(specification: Specification, kept: Path, directory: Path | None) -> Tensors:

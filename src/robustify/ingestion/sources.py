@@ -5,6 +5,8 @@ Every source ends in decoded arrays; a source that fails says so in one line and
 
 from __future__ import annotations
 
+import gzip
+import io
 import shutil
 import socket
 import subprocess
@@ -12,9 +14,10 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.client import HTTPException
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from robustify.ingestion import decoders
 from robustify.ingestion.specification import (
@@ -26,7 +29,9 @@ from robustify.ingestion.specification import (
 
 MIRROR_TIMEOUT_SECONDS = 10
 PACKAGE_TIMEOUT_SECONDS = 900
+LARGEST_ARCHIVE = 8 * decoders.LARGEST_FILE
 
+_GZIP_MAGIC = b"\x1f\x8b"
 _CIFAR_BINARY = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 _CIFAR_BINARY_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 
@@ -103,10 +108,10 @@ def extract_members(archive: Path, directory: Path, names: Sequence[str]) -> Non
     Links, devices and paths in the archive are never followed.
 
     Raises:
-        DataError: if the archive is damaged.
+        DataError: if the archive is damaged, or unpacks to more than any genuine one.
     """
     try:
-        with tarfile.open(archive) as tar:
+        with _unzipped(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
                 name = Path(member.name).name
                 content = tar.extractfile(member) if member.isreg() and name in names else None
@@ -121,6 +126,29 @@ def extract_members(archive: Path, directory: Path, names: Sequence[str]) -> Non
         if isinstance(error, DataError):
             raise
         raise DataError(f"{archive.name} can't be unpacked ({_one_line(error)})") from error
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that gives no more than so many bytes: whatever lies between an archive's members is unzipped, too."""
+
+    def __init__(self, stream: BinaryIO, name: str, limit: int) -> None:
+        self._stream, self._name, self._limit, self._given = stream, name, limit, 0
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._stream.read(size)
+        self._given += len(content)
+        if self._given > self._limit:
+            raise DataError(f"{self._name} unpacks to more than {self._limit} bytes")
+        return content
+
+
+@contextmanager
+def _unzipped(archive: Path) -> Iterator[_Bounded]:
+    with archive.open("rb") as packed:
+        zipped = packed.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        packed.seek(0)
+        with gzip.GzipFile(fileobj=packed) if zipped else nullcontext(packed) as stream:
+            yield _Bounded(cast(BinaryIO, stream), archive.name, LARGEST_ARCHIVE)
 
 
 def _download_mnist(directory: Path) -> None:

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from robustify import journal as module
+from robustify.errors import InputError
+from robustify.journal import Journal, NetRun
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[MlflowClient]:
+    address = f"sqlite:///{tmp_path}/mlflow.db"
+    mlflow.set_tracking_uri(address)
+    yield MlflowClient(address)
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def parent(client: MlflowClient) -> str:
+    return str(client.create_run(client.create_experiment("trial")).info.run_id)
+
+
+@pytest.fixture
+def net_run(parent: str) -> NetRun:
+    return NetRun(parent, "mnist.l2", {"robustify.net": "l2"}, {"radius": 1.2})
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "reporting")
+
+
+@pytest.fixture
+def unsent(tmp_path: Path) -> Path:
+    return tmp_path / "reporting" / "unsent_metrics.jsonl"
+
+
+def children(client: MlflowClient, parent: str) -> list:
+    experiment = client.get_run(parent).info.experiment_id
+    return client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+
+
+def history(client: MlflowClient, run_id: str, name: str) -> list[tuple[int, float]]:
+    return [(metric.step, metric.value) for metric in client.get_metric_history(run_id, name)]
+
+
+def break_down(monkeypatch: pytest.MonkeyPatch, method: str, code: str) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MlflowException("database or disk is full", error_code=module_code(code))
+
+    def module_code(name: str) -> int:
+        from mlflow.protos import databricks_pb2
+
+        return int(getattr(databricks_pb2, name))
+
+    monkeypatch.setattr(MlflowClient, method, fail)
+
+
+def test_entries_go_to_a_run_that_is_made_once(
+    client: MlflowClient, parent: str, net_run: NetRun, journal: Journal, unsent: Path
+) -> None:
+    journal.record(net_run, {"loss": 2.0}, step=1)
+    journal.record(net_run, {"loss": 1.0, "test_accuracy": 0.5}, step=2)
+    # a training that is taken up tells its first epochs again
+    journal.record(net_run, {"loss": 9.0}, step=1)
+    journal.record(net_run, {}, status="FINISHED")
+    (run,) = children(client, parent)
+    assert run.info.run_name == "mnist.l2"
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"radius": "1.2"}
+    assert run.data.tags["robustify.net"] == "l2"
+    assert history(client, run.info.run_id, "loss") == [(1, 2.0), (2, 1.0)]
+    assert not unsent.exists()
+
+
+def test_what_mlflow_does_not_take_waits_and_is_sent_in_order(
+    client: MlflowClient,
+    parent: str,
+    net_run: NetRun,
+    journal: Journal,
+    unsent: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.MonkeyPatch.context() as broken:
+        break_down(broken, "log_batch", "TEMPORARILY_UNAVAILABLE")
+        journal.record(net_run, {"loss": 2.0}, step=1)
+        journal.record(net_run, {"loss": 1.0}, step=2)
+        journal.deliver()
+    assert "metrics wait in" in caplog.text
+    waiting = [json.loads(line) for line in unsent.read_text().splitlines()]
+    assert [(entry["step"], entry["metrics"]) for entry in waiting] == [
+        (1, {"loss": 2.0}),
+        (2, {"loss": 1.0}),
+    ]
+    # the run was made before MLflow broke down, its parameters weren't
+    (run,) = children(client, parent)
+    assert run.data.params == {}
+    journal.record(net_run, {"loss": 0.5}, step=3)
+    (run,) = children(client, parent)
+    assert run.data.params == {"radius": "1.2"}
+    assert history(client, run.info.run_id, "loss") == [(1, 2.0), (2, 1.0), (3, 0.5)]
+    assert not unsent.exists()
+
+
+def test_what_mlflow_will_never_take_is_dropped_and_said(
+    client: MlflowClient,
+    parent: str,
+    journal: Journal,
+    unsent: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    journal.record("0" * 32, {"loss": 1.0})
+    assert "MLflow refuses metrics, which are dropped" in caplog.text
+    assert not unsent.exists()
+
+
+def test_entries_of_another_server_wait_for_it(
+    client: MlflowClient, parent: str, journal: Journal, unsent: Path, tmp_path: Path
+) -> None:
+    here = mlflow.get_tracking_uri()
+    with pytest.MonkeyPatch.context() as broken:
+        break_down(broken, "get_metric_history", "INTERNAL_ERROR")
+        journal.record(parent, {"loss": 1.0})
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/other.db")
+    journal.deliver()
+    assert len(unsent.read_text().splitlines()) == 1
+    mlflow.set_tracking_uri(here)
+    journal.deliver()
+    assert not unsent.exists()
+    assert history(client, parent, "loss") == [(0, 1.0)]
+
+
+@pytest.mark.parametrize("content", ["{cut sho", '{"run": {}}\n', "[1, 2]\n"])
+def test_a_file_that_is_not_ours_is_left_aside(
+    journal: Journal, unsent: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    unsent.parent.mkdir()
+    unsent.write_text(content)
+    journal.deliver()
+    assert "isn't readable" in caplog.text
+    assert not unsent.exists()
+    assert unsent.with_suffix(".unreadable").read_text() == content
+
+
+def test_a_disk_that_takes_nothing_either_costs_a_warning(
+    client: MlflowClient,
+    parent: str,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(path: Path) -> None:
+        raise InputError(f"{path} couldn't be written: No space left on device")
+
+    monkeypatch.setattr(module, "replacing", refuse)
+    break_down(monkeypatch, "get_metric_history", "TEMPORARILY_UNAVAILABLE")
+    with caplog.at_level(logging.WARNING):
+        journal.record(parent, {"loss": 1.0})
+    assert "No space left on device" in caplog.text
