@@ -98,7 +98,8 @@ def _check_sizes(data: Data, specification: Specification) -> None:
 
 
 def _check_options(registry: Mapping[str, Callable[..., object]], part: BaseModel) -> None:
-    options = part.model_dump()
+    # null drops an inherited option
+    options = {key: value for key, value in part.model_dump().items() if value is not None}
     name = options.pop("name")
     # an unknown name is refused, with the known ones, by whoever makes the part
     if name in registry:
