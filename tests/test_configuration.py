@@ -128,6 +128,7 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         ("objectives.nets.vat.maximiser", {"name": "projected_gradient"}, "has no place"),
         ("objectives.nets.tangent.uncertainty_set.radius", 29.0, "only 28 across"),
         ("objectives.pgd.epsilons", [0.0], "epsilon 0 is no attack"),
+        ("objectives.pgd.steps", 5, "5 steps of 0.1 radii can't cross the ball"),
         ("training.translation", 2, "mnist.objectives.nets.tangent: tangent planes are those"),
         ("tangent_planes", None, "mnist.objectives.nets.manifold_tangent: .*give tangent_planes"),
         ("tangent_planes.dimension", 21, "mnist.tangent_planes: .*dimension 21 is more"),

@@ -121,6 +121,13 @@ def test_other_nets_and_noise_must_not_be_stronger() -> None:
     assert not gates.gradient_beats_noise(0.9, 0.5, images=1000).passed
 
 
+def test_points_that_do_not_count_must_be_few() -> None:
+    assert gates.points_are_in_the_set(5, attack="PGD", images=1000).passed
+    caught = gates.points_are_in_the_set(6, attack="PGD", images=1000)
+    assert not caught.passed
+    assert caught.explanation.startswith("PGD made 6 points outside")
+
+
 def test_a_stated_share_of_gradients_may_be_zero() -> None:
     norms = torch.tensor([0.0, torch.nan, 1e-30, 1.0])
     assert not gates.gradients_are_there(norms, largest_share=0.49).passed

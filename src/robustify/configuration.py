@@ -230,6 +230,14 @@ class ProjectedGradientAttack(_Strict):
             raise ValueError("epsilon 0 is no attack")
         return epsilons
 
+    @model_validator(mode="after")
+    def _reaches_the_border(self) -> ProjectedGradientAttack:
+        if self.steps * self.relative_step < 1:
+            raise ValueError(
+                f"{self.steps} steps of {self.relative_step} radii can't cross the ball; raise either"
+            )
+        return self
+
 
 Norm = Literal["l1", "l2", "linf"]
 Epsilon = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -281,6 +281,25 @@ def gradient_beats_noise(gradient: float, noise: float, *, images: int) -> Verdi
     )
 
 
+def points_are_in_the_set(rejected: int, *, attack: str, images: int) -> Verdict:
+    """What an attack comes up with lies in ball ∩ box, where it counts.
+
+    Points outside don't count, so an attack that makes many flatters the net.
+
+    Args:
+        rejected: number of points outside that the net gets wrong.
+        attack: which attack, where.
+        images: number of images attacked.
+    """
+    share = rejected / images
+    return Verdict(
+        "points_are_in_the_set",
+        share <= _tolerance(images),
+        {"rejected": rejected, "images": images},
+        f"{attack} made {rejected} points outside ball and box of {images} images; they don't count",
+    )
+
+
 def _never_rises(
     gate: str,
     accuracies: Mapping[int, float] | Mapping[float, float],

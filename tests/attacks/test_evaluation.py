@@ -18,7 +18,7 @@ from robustify.attacks import (
 )
 from robustify.attacks.evaluation import lies_inside
 from robustify.errors import InputError
-from robustify.uncertainty import LinfBall, NormBall
+from robustify.uncertainty import L1Ball, L2Ball, LinfBall, NormBall
 
 from .conftest import Problem, make_problem
 
@@ -86,6 +86,17 @@ def test_tolerances_of_ball_and_box() -> None:
     ball = LinfBall(radius=0.05)
     moved = torch.tensor([0.06, 0.0601, -0.001, 0.0]).view(4, 1, 1, 1)
     assert lies_inside(moved, x, ball).tolist() == [True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "ball", [LinfBall(radius=0.5 / 255), L2Ball(radius=0.01), L1Ball(radius=0.05)]
+)
+def test_points_that_float32_rounded_off_a_small_ball_count(ball: NormBall, generator) -> None:
+    x = torch.randint(0, 256, (200, 3, 8, 8), generator=generator).float() / 255
+    moved = x + ball.steepest_ascent(torch.randn(x.shape, generator=generator), x)
+    assert lies_inside(moved, x, ball).all()
+    farther = x + ball.steepest_ascent(torch.randn(x.shape, generator=generator), x) * 1.01
+    assert not lies_inside(farther, x, ball).any()
 
 
 def test_an_interrupted_run_resumes_to_the_same_outcome(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shlex
 import shutil
 import signal
 import socket
@@ -169,6 +171,74 @@ def test_a_read_only_data_folder_is_one_line_before_any_work(whole: Project) -> 
     told = " ".join((failed.stdout + failed.stderr).split())
     assert "can't be written: Read-only file system" in told
     assert "Traceback" not in told
+
+
+@needs_namespaces
+@pytest.mark.parametrize("store", ["no tables yet", "tables of an earlier run"])
+def test_a_store_that_is_full_at_the_start_is_one_line_before_any_work(
+    whole: Project, project: Project, store: str
+) -> None:
+    place = project.folder / "store"
+    place.mkdir()
+    earlier = f"cp {whole.folder}/mlflow.db {place}; " if store != "no tables yet" else ""
+    full = (
+        f"mount -t tmpfs -o size=16m tmpfs {place}; {earlier}"
+        f"dd if=/dev/zero of={place}/.filler 2>/dev/null || true"
+    )
+    address = {"MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
+    refused = project.kedro(*RUN, check=False, before=full, **address)
+    assert refused.returncode != 0
+    told = " ".join((refused.stdout + refused.stderr).split())
+    assert f"MLflow's store {address['MLFLOW_TRACKING_URI']} takes nothing" in told
+    assert "disk is full" in told
+    assert "Traceback" not in told
+    assert not (project.folder / "data/06_models").exists()
+
+
+@needs_namespaces
+def test_a_store_that_fills_up_stops_no_training_and_is_told_when_there_is_room(
+    whole: Project, project: Project
+) -> None:
+    folder, place = project.folder, project.folder / "store"
+    waiting = folder / "data/08_reporting/mnist/unsent_metrics.jsonl"
+    for name in ("store", "mlruns"):
+        (folder / name).mkdir()
+    # the database and the copies of nets and figures lie on one small disk. Once the second net trains, a filler
+    # takes its last byte, and every byte that is given back
+    filled = f"""
+        exec >run.log 2>&1
+        mount -t tmpfs -o size=64m tmpfs {place}
+        mkdir {place}/mlruns && mount --bind {place}/mlruns mlruns
+        (
+            until grep -q 'mnist.control:   ' run.log; do sleep 0.1; done
+            until [ -e run_is_over ]; do cat /dev/zero >>{place}/.filler 2>/dev/null || sleep 0.05; done
+        ) & filler=$!
+    """
+    room = f"""
+        touch run_is_over
+        wait $filler
+        cp {waiting} waited.jsonl
+        rm {place}/.filler
+        {shlex.join([sys.executable, "-m", "kedro", *RUN, "--nodes=mnist.ingest"])}
+        cp {place}/mlflow.db kept.db
+    """
+    address = {"MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
+    finished = project.kedro(*RUN, check=False, before=filled, after=room, **address)
+    told = (folder / "run.log").read_text()
+    assert finished.returncode == 0, told[-3000:]
+    assert "Traceback" not in told
+    assert "metrics wait in" in told
+    assert without_times(project.results("mnist")) == without_times(whole.results("mnist"))
+    kept_aside = [json.loads(line) for line in (folder / "waited.jsonl").read_text().splitlines()]
+    assert {entry["run"].get("name") for entry in kept_aside} >= {
+        "mnist.l1",
+        "mnist.l2",
+        "mnist.linf",
+    }
+    assert not waiting.exists()
+    store = f"sqlite:///{folder}/kept.db"
+    assert epochs_logged(store) == {f"mnist.{net}": [1, 2] for net in NETS}
+    assert runs_of(store) == WHOLE + Counter({("mnist_robust", "FINISHED"): 1})
 
 
 def free_port() -> int:

@@ -23,8 +23,10 @@ from robustify.measurement import BATCH_SIZE
 from robustify.uncertainty import UncertaintySet, perturbation_norm
 
 CLEAN = "clean"
-# float32 pixels can't lie on a sphere exactly
+# float32 pixels can't lie on a sphere exactly: near 1 they are this far apart, which in a ball as small
+# as 0.5 / 255 is more than a relative tolerance allows
 TOLERANCE = 1e-5
+PIXEL_RESOLUTION = 2.0**-23
 
 
 @dataclass(frozen=True)
@@ -237,11 +239,16 @@ class _Setting:
 
 
 def lies_inside(candidates: Tensor, x: Tensor, uncertainty_set: UncertaintySet) -> Tensor:
-    """Return which candidates lie in ball ∩ box up to 1e-5 of either's size, bool, shape (N,)."""
-    length = perturbation_norm(uncertainty_set.name, candidates.double() - x.double())
+    """Return which candidates lie in ball ∩ box, bool, shape (N,).
+
+    Up to 1e-5 of either's size, and up to float32's resolution in every pixel that has moved.
+    """
+    offset = candidates.double() - x.double()
+    length = perturbation_norm(uncertainty_set.name, offset)
+    rounding = perturbation_norm(uncertainty_set.name, (offset != 0) * PIXEL_RESOLUTION)
     flat = candidates.flatten(1)
     in_box = ((flat >= -TOLERANCE) & (flat <= 1 + TOLERANCE)).all(dim=1)
-    return in_box & (length <= uncertainty_set.radius * (1 + TOLERANCE))
+    return in_box & (length <= uncertainty_set.radius * (1 + TOLERANCE) + rounding)
 
 
 def _pixels(images: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import atexit
 import signal
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 
 from kedro.framework.hooks import hook_impl
@@ -51,6 +52,9 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 def _mark_killed() -> None:
     import mlflow
+    from mlflow.exceptions import MlflowException
 
     while mlflow.active_run() is not None:
-        mlflow.end_run("KILLED")
+        # a run that MLflow can't end now is unfinished for it, and is taken up like one that was killed
+        with suppress(MlflowException):
+            mlflow.end_run("KILLED")

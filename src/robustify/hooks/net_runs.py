@@ -38,6 +38,7 @@ class NetRuns:
         self._parent: str | None = None
         self._run_key = ""
         self._open: dict[str, str] = {}
+        self._saved: dict[str, set[str]] = {}
 
     @hook_impl(trylast=True)
     def after_context_created(self, context: KedroContext) -> None:
@@ -53,6 +54,7 @@ class NetRuns:
 
         forget_runs()
         self._open.clear()
+        self._saved.clear()
         for experiment in experiments_in(pipeline):
             journal_of(experiment).deliver()
         if self._context is not None:
@@ -119,7 +121,10 @@ class NetRuns:
             return
         if "training" in node.tags:
             self._log_net(dataset_name, data)
-            if dataset_name == node.outputs[-1]:
+            # with --async they are saved in any order
+            saved = self._saved.setdefault(node.name, set())
+            saved.add(dataset_name)
+            if saved == set(node.outputs):
                 self._close(str(node.namespace), "FINISHED")
         elif node.tags & {"reporting", "verification"}:
             self._log_report(dataset_name)
@@ -195,6 +200,8 @@ class NetRuns:
             journal_of(title).record(run, {}, status=status)
 
     def _log_net(self, dataset_name: str, data: Any) -> None:
+        from mlflow.exceptions import MlflowException
+
         from robustify.tracking import log_trained_net
 
         if not dataset_name.endswith(".model"):
@@ -204,6 +211,9 @@ class NetRuns:
             return
         try:
             log_trained_net(data)
+        except (MlflowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            logger.warning("%s wasn't logged to MLflow: %s", dataset_name, reason)
         except Exception:
             # the net is stored; that MLflow couldn't take a copy mustn't end the experiment
             logger.warning("%s wasn't logged to MLflow", dataset_name, exc_info=True)
@@ -215,11 +225,14 @@ class NetRuns:
         if name not in _REPORT_FILES:
             return
         path = REPORTING / experiment / _REPORT_FILES[name]
-        mlflow.log_artifact(str(path), artifact_path=experiment)
-        if name == "figures":
-            for title, run_id in self._open.items():
-                if title.startswith(f"{experiment}."):
-                    mlflow.log_artifact(str(path), run_id=run_id)
+        try:
+            mlflow.log_artifact(str(path), artifact_path=experiment)
+            if name == "figures":
+                for title, run_id in self._open.items():
+                    if title.startswith(f"{experiment}."):
+                        mlflow.log_artifact(str(path), run_id=run_id)
+        except OSError as error:
+            logger.warning("MLflow has no copy of %s: %s", path, error)
 
 
 def _metrics(kind: str, measured: Any) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A tracking server that is away at the start stops the run in seconds; one that goes later stops nothing."""
+"""A tracking store that takes nothing at the start stops the run in seconds; one that fails later stops nothing."""
 
 from __future__ import annotations
 
@@ -22,20 +22,16 @@ class TolerantTracking:
     def __init__(self) -> None:
         self._warned = False
 
-    @hook_impl(tryfirst=True)
-    def after_context_created(self) -> None:
-        """Refuse to start without the tracking server."""
-        uri = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", ""))
-        if uri.scheme not in ("http", "https") or uri.hostname is None:
-            return
-        port = uri.port or (443 if uri.scheme == "https" else 80)
-        try:
-            socket.create_connection((uri.hostname, port), timeout=SECONDS).close()
-        except OSError as error:
-            raise ClickException(
-                f"MLFLOW_TRACKING_URI is {uri.geturl()}, which doesn't answer ({error}); start that server, or "
-                f"unset the variable to keep the runs in mlflow.db"
-            ) from error
+    @hook_impl(wrapper=True, tryfirst=True)
+    def after_context_created(self) -> Generator[None, object, object]:
+        """Refuse to start without the tracking server, or without room in the store."""
+        _check_server()
+        return (yield from self._refusing())
+
+    @hook_impl(wrapper=True, tryfirst=True)
+    def before_pipeline_run(self) -> Generator[None, object, object]:
+        """Refuse to start a run that the store doesn't take."""
+        return (yield from self._refusing())
 
     @hook_impl(wrapper=True, tryfirst=True)
     def before_node_run(self) -> Generator[None, object, object]:
@@ -57,6 +53,19 @@ class TolerantTracking:
     def on_node_error(self) -> Generator[None, object, object]:
         return (yield from self._tolerating())
 
+    def _refusing(self) -> Generator[None, object, object]:
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            return (yield)
+        # MLflow lets its database speak for itself while it makes the tables
+        except (MlflowException, SQLAlchemyError) as error:
+            raise ClickException(
+                f"MLflow's store {os.environ.get('MLFLOW_TRACKING_URI', '')} takes nothing ({_reason(error)}); "
+                f"mend that, or name another one by MLFLOW_TRACKING_URI"
+            ) from error
+
     def _tolerating(self) -> Generator[None, object, object]:
         from mlflow.exceptions import MlflowException
 
@@ -64,7 +73,29 @@ class TolerantTracking:
             return (yield)
         except MlflowException as error:
             if not self._warned:
-                reason = str(error).splitlines()[0][:200]
-                logger.warning("MLflow doesn't take what it is told; the run goes on (%s)", reason)
+                logger.warning(
+                    "MLflow doesn't take what it is told; the run goes on (%s)", _reason(error)
+                )
             self._warned = True
             return []
+
+
+def _check_server() -> None:
+    uri = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    if uri.scheme not in ("http", "https") or uri.hostname is None:
+        return
+    port = uri.port or (443 if uri.scheme == "https" else 80)
+    try:
+        socket.create_connection((uri.hostname, port), timeout=SECONDS).close()
+    except OSError as error:
+        raise ClickException(
+            f"MLFLOW_TRACKING_URI is {uri.geturl()}, which doesn't answer ({error}); start that server, or "
+            f"unset the variable to keep the runs in mlflow.db"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    # the first cause says it in a line; what MLflow and its database put around it doesn't
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).partition("\n")[0][:200]

@@ -18,6 +18,7 @@ from robustify.gates import (
     judge,
     larger_epsilon_never_helps,
     more_steps_never_help,
+    points_are_in_the_set,
 )
 from robustify.uncertainty import NormBall
 from robustify.verification.examination import examine
@@ -144,7 +145,11 @@ def _row(ball: NormBall, attack: str, survival: Survival, survivors: Tensor) -> 
 
 
 def _consistent(rows: Sequence[dict[str, Any]], plan: Plan, images: int) -> Iterator[Verdict]:
-    """Yield the verdicts on what was measured in full: epsilons and steps of PGD against each other."""
+    """Yield the verdicts on what was measured in full: points counted, epsilons and steps of PGD."""
+    for row in rows:
+        if "rejected" in row:
+            where = f"{row['attack']} at {row['norm']} {row['epsilon']:.4g}"
+            yield points_are_in_the_set(row["rejected"], attack=where, images=images)
     # a single step needn't obey
     steps = {
         name: attack.steps
