@@ -22,6 +22,7 @@ from robustify.hooks import (
     ExclusiveData,
     NetRuns,
     Summary,
+    SupportedRunner,
     TolerantTracking,
 )
 
@@ -31,6 +32,7 @@ HOOKS = (
     ExclusiveData(),
     NetRuns(),
     Summary(),
+    SupportedRunner(),
     TolerantTracking(),
 )
 

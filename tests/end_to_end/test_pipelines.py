@@ -167,13 +167,23 @@ def test_stored_nets_are_verified_in_full_by_a_pipeline_of_its_own(
     assert run.data.metrics["full_verification_l2_1.2_autoattack"] == row.accuracy
 
 
-def test_the_same_seed_gives_the_same_results_but_for_times(
+def test_the_same_seed_gives_the_same_bytes_and_results_but_for_times(
     project: Project, runs: dict[str, str]
 ) -> None:
-    before = project.results("mnist")
+    def stored() -> dict[str, bytes]:
+        folder = project.folder / "data"
+        return {
+            str(path): path.read_bytes()
+            for layer in ("02_intermediate", "05_model_input", "06_models")
+            for path in (folder / layer / "mnist").glob("*.safetensors")
+        }
+
+    before, files = project.results("mnist"), stored()
+    assert len(files) == 2 + 1 + 5
     shutil.rmtree(project.folder / "data/06_models/checkpoints")
     project.kedro("run", "--pipeline=mnist_robust", "--env=quick", f"--params={SMALL['mnist']}")
     assert without_times(project.results("mnist")) == without_times(before)
+    assert stored() == files
 
 
 def test_a_set_is_added_by_parameters_alone(project: Project, runs: dict[str, str]) -> None:
@@ -189,14 +199,49 @@ def test_a_set_is_added_by_parameters_alone(project: Project, runs: dict[str, st
     assert measured["test_accuracy"] > 0.85
 
 
-def test_a_wrong_parameter_is_one_line_before_any_work(project: Project) -> None:
-    failed = project.kedro(
-        "run", "--pipeline=mnist_robust", "--params=mnist.nets.l2.uncertainty_set.name=l7",
-        check=False,
-    )  # fmt: skip
+@pytest.mark.parametrize(
+    ("parameter", "complaint"),
+    [
+        ("mnist.nets.l2.uncertainty_set.name=l7", "'l7' is unknown; known: point, l1, l2, linf"),
+        ("mnsit.training.epochs=1", "mnsit: is unknown; did you mean mnist?"),
+    ],
+)
+def test_a_wrong_parameter_is_one_line_before_any_work(
+    project: Project, parameter: str, complaint: str
+) -> None:
+    failed = project.kedro("run", "--pipeline=mnist_robust", f"--params={parameter}", check=False)
     assert failed.returncode != 0
-    assert "'l7' is unknown; known: point, l1, l2, linf" in failed.stderr + failed.stdout
+    assert complaint in failed.stderr + failed.stdout
     assert "Traceback" not in failed.stderr + failed.stdout
+
+
+def test_a_runner_that_trains_nets_in_threads_is_refused(project: Project) -> None:
+    refused = project.kedro(
+        "run", "--pipeline=mnist_robust", "--env=quick", "--runner=ThreadRunner", check=False
+    )
+    assert refused.returncode != 0
+    told = " ".join((refused.stderr + refused.stdout).split())
+    assert "the ThreadRunner would share one random generator" in told
+    assert "leave --runner out" in told
+    assert "Traceback" not in told
+
+
+def test_saving_in_any_order_changes_nothing(project: Project, runs: dict[str, str]) -> None:
+    import mlflow
+
+    path = project.folder / "data/06_models/mnist/l1.safetensors"
+    before = path.read_bytes()
+    project.kedro(
+        "run", "--pipeline=mnist_robust", "--env=quick", "--namespaces=mnist.l1", "--async",
+        f"--params={SMALL['mnist']}",
+    )  # fmt: skip
+    assert path.read_bytes() == before
+    client = mlflow.MlflowClient(project.store)
+    experiment = client.get_experiment_by_name("robustify")
+    latest = client.search_runs([experiment.experiment_id], max_results=2)
+    for run in latest:
+        assert run.info.status == "FINISHED"
+        assert bool(run.outputs.model_outputs) == (run.info.run_name == "mnist.l1")
 
 
 def test_a_damaged_file_is_named_in_one_line(project: Project, runs: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from robustify.hooks.clean_termination import CleanTermination
 from robustify.hooks.exclusive_data import ExclusiveData
 from robustify.hooks.net_runs import NetRuns
 from robustify.hooks.summary import Summary
+from robustify.hooks.supported_runner import SupportedRunner
 from robustify.hooks.tolerant_tracking import TolerantTracking
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "ExclusiveData",
     "NetRuns",
     "Summary",
+    "SupportedRunner",
     "TolerantTracking",
 ]
