@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from robustify import load_net
 from robustify.measurement import accuracy
@@ -146,12 +147,18 @@ def test_stored_nets_are_verified_in_full_by_a_pipeline_of_its_own(
 ) -> None:
     import mlflow
 
-    full = "mnist.verification.full"
+    path = project.folder / "conf/quick/parameters_mnist.yml"
+    quick = yaml.safe_load(path.read_text())
+    quick["mnist"]["verification"]["full"] = {
+        "images": 2,
+        "norms": {"l1": [2.0], "l2": [1.2], "linf": [0.12]},
+        "gates": {"images": 20, "steps": 4},
+    }
+    path.write_text(yaml.safe_dump(quick))
     told = project.kedro(
-        "run", "--pipeline=mnist_verification", "--env=quick",
-        f"--params={SMALL['mnist']},{full}.images=4,{full}.gates.images=20",
-    ).stdout  # fmt: skip
-    assert "l2: of 4 images" in told
+        "run", "--pipeline=mnist_verification", "--env=quick", f"--params={SMALL['mnist']}"
+    ).stdout
+    assert "l2: of 2 images" in told
     folder = project.folder / "data/08_reporting/mnist"
     table = pd.read_csv(folder / "full_verification.csv")
     assert set(table["attack"]) == {
