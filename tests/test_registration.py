@@ -34,7 +34,14 @@ def test_the_stages_of_an_experiment_are_registered(
     assert registration.register("__default__") == 1
     assert capsys.readouterr().out == ""
     dvc = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force"]
-    stages = ["mnist_ingest", "mnist_train", "mnist_attack", "mnist_evaluate", "mnist_report"]
+    stages = [
+        "mnist_ingest",
+        "mnist_train",
+        "mnist_attack",
+        "mnist_evaluate",
+        "mnist_verify",
+        "mnist_report",
+    ]
     assert committed == [[*dvc, *stages], dvc]
 
 

@@ -12,7 +12,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interruption:
     """While open, notes the first interrupting signal instead of obeying it; the second one is obeyed.
 
-    Signals reach the main thread only; in another one this notes nothing.
+    Signals reach the main thread only; in another one this notes nothing. A signal that the process was
+    started to ignore, as shells do with Ctrl-C for jobs in the background, stays ignored.
     """
 
     def __init__(self) -> None:
@@ -32,7 +33,11 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            self._handlers = {number: signal.signal(number, self._note) for number in SIGNALS}
+            self._handlers = {
+                number: signal.signal(number, self._note)
+                for number in SIGNALS
+                if signal.getsignal(number) is not signal.SIG_IGN
+            }
         return self
 
     def __exit__(
