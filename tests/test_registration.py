@@ -42,7 +42,7 @@ def test_the_stages_of_an_experiment_are_registered(
         "mnist_verify",
         "mnist_report",
     ]
-    assert committed == [[*dvc, *stages], dvc]
+    assert committed == [[*dvc, *stages]] * 2
 
 
 def test_what_dvc_does_not_know_is_not_registered(
