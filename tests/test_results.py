@@ -72,3 +72,25 @@ def test_text_and_page_show_every_net(gathered: dict) -> None:
     assert "99.34" in page
     assert "None" not in page
     assert "nan" not in page
+
+
+def test_results_hold_no_times_of_attacks() -> None:
+    row = {"norm": "l2", "epsilon": 1.2, "attack": "pgd_10", "accuracy": 0.5}
+    found = results.gather(
+        experiment="mnist",
+        seed=7,
+        device="cpu",
+        evaluations={"l2": evaluation(0.9, 0.7, 1.2)},
+        curves={"l2": CURVE},
+        adversarial_set={"size": 10},
+        seconds_of_attack=5.0,
+        verifications={
+            "l2": {"measured": [{**row, "seconds": 0.2}], "seconds": 4.0, "failed_gates": {}}
+        },
+    )
+    assert found["nets"]["l2"]["verification"] == {
+        "measured": [row],
+        "seconds": 4.0,
+        "failed_gates": {},
+    }
+    assert found["seconds"] == 5 + 22 + 3 + 4

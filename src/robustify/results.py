@@ -38,7 +38,7 @@ def gather(
         seconds += float(curve["seconds"].sum()) + evaluation["seconds"]
         nets[net] = {**evaluation, "seconds_per_epoch": round(float(curve["seconds"].mean()), 2)}
         if verifications:
-            nets[net]["verification"] = dict(verifications[net])
+            nets[net]["verification"] = _without_times(verifications[net])
             seconds += verifications[net]["seconds"]
     return {
         "experiment": experiment,
@@ -123,6 +123,15 @@ def _flags(measured: Mapping[str, Any]) -> dict[str, str]:
     """Return the column that flags a net whose measurements aren't to be believed."""
     verification = measured.get("verification")
     return {} if verification is None else {"failed_gates": _joined(verification)}
+
+
+def _without_times(verification: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a verification without the times of its attacks, which differ from run to run."""
+    rows = [
+        {key: value for key, value in row.items() if key != "seconds"}
+        for row in verification["measured"]
+    ]
+    return {**verification, "measured": rows}
 
 
 def _joined(verification: Mapping[str, Any]) -> str:
