@@ -146,7 +146,12 @@ def test_the_user_interface_is_heard_on_this_machine_only(tmp_path: Path) -> Non
     process = subprocess.Popen(
         [sys.executable, "-m", "kedro", "mlflow", "ui", f"--port={port}"],
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"},
+        env={
+            **os.environ,
+            # the plugin starts `mlflow` by its bare name
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+        },
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 120
