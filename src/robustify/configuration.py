@@ -85,6 +85,19 @@ class Data(_Strict):
     test_images: int | None = Field(default=None, ge=100)
 
 
+class Watch(_Strict):
+    """See :class:`robustify.watch.Watch`."""
+
+    images: int | None = Field(default=None, ge=1)
+    epsilon: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    steps: int = Field(default=10, ge=1)
+    relative_step: float = Field(default=0.25, gt=0, allow_inf_nan=False)
+    threshold: float = Field(default=0.2, gt=0, lt=1)
+    action: Literal["warn", "stop", "restore"] = "warn"
+    keep: Literal["last", "best"] = "last"
+    patience: int | None = Field(default=None, ge=1)
+
+
 class Training(_Strict):
     """See :class:`robustify.training.Recipe`."""
 
@@ -95,6 +108,19 @@ class Training(_Strict):
     translation: int = Field(default=0, ge=0)
     flips: bool = False
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    held_out: int = Field(default=0, ge=0)
+    watch: Watch | None = None
+    averaging: float = Field(default=0.0, ge=0, lt=1)
+    radius_warmup: float = Field(default=0.0, ge=0, lt=1)
+
+
+class OwnTraining(Training):
+    """What a net's training has of its own; only what is given counts, so these defaults never do."""
+
+    epochs: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=1, ge=1)
+    optimiser: _Named = _Named(name="sgd")
+    schedule: _Named = _Named(name="triangle")
 
 
 class ObjectiveOptions(_Strict):
@@ -131,6 +157,7 @@ class Net(_Strict):
         maximiser: how the worst input is looked for.
         objective: overrides of the experiment's objective, see :func:`objective_of`.
         net: options of the architecture that differ from the experiment's.
+        training: entries of the experiment's ``training`` that differ for this net.
         fed_back: uncertainty set whose fixed adversarial examples, made of the training images
             against the baseline, are added to them.
     """
@@ -140,6 +167,7 @@ class Net(_Strict):
     maximiser: _Named = _Named(name="steepest_ascent")
     objective: dict[str, Any] = Field(default_factory=dict)
     net: dict[str, Any] = Field(default_factory=dict)
+    training: OwnTraining | None = None
     fed_back: _Named | None = None
 
     @field_validator("net")
@@ -167,6 +195,17 @@ def objective_of(shared: Mapping[str, Any], net: Net) -> dict[str, Any]:
         key: value for key, value in shared.items() if name == inherited or key in _SHARED_OPTIONS
     }
     return {**options, **net.objective}
+
+
+def training_of(shared: Mapping[str, Any], net: Net) -> dict[str, Any]:
+    """Return a net's training: each entry of its own in place of the experiment's.
+
+    Args:
+        shared: the experiment's ``training``.
+        net: the net's parameters.
+    """
+    own = net.training.model_dump(exclude_unset=True) if net.training else {}
+    return {**shared, **own}
 
 
 def needs_tangent_planes(shared: Mapping[str, Any], net: Net) -> bool:

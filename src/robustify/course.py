@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
 from robustify.augmentation import flip, translate
+from robustify.averaging import WeightAverage
 from robustify.devices import autocast, choose_precision
 from robustify.nets import initialise
 from robustify.objectives import Objective
 from robustify.optimisers import make_descent
 from robustify.recipe import Epoch, Recipe
+from robustify.selection import Selection
 from robustify.storage import Tensors
 
 NO_STEP = -1
@@ -36,6 +38,7 @@ class Course:
         recipe: epochs, batches, optimiser and augmentation.
         seed: fixes weights, order, augmentation and random starts.
         device: where to train.
+        selection: what held-out images choose; nothing if left out.
 
     Attributes:
         records: the finished epochs.
@@ -53,11 +56,13 @@ class Course:
         recipe: Recipe,
         seed: int,
         device: torch.device,
+        selection: Selection | None = None,
     ) -> None:
         self.records: list[Epoch] = []
         self.steps = math.ceil(len(images) / recipe.batch_size)
         self.step: int
         self._net, self._objective, self._recipe, self._device = net, objective, recipe, device
+        self._selection = selection
         self._dtype = choose_precision(recipe.precision, device)
         self._generator = torch.Generator().manual_seed(seed)
         initialise(net, images, self._generator)
@@ -70,6 +75,7 @@ class Course:
             schedule=recipe.schedule,
             **recipe.optimiser,
         )
+        self._average = WeightAverage(net, recipe.averaging) if recipe.averaging else None
         # random starts are drawn where the net lives, order and augmentation on the CPU
         self._ascent_generator = torch.Generator(device).manual_seed(draw_seed(self._generator))
         self.global_seed = draw_seed(self._generator)
@@ -82,8 +88,9 @@ class Course:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs of the recipe are done."""
-        return len(self.records) >= self._recipe.epochs
+        """Whether all epochs of the recipe are done, or the held-out images ended the training."""
+        ended = self._selection is not None and self._selection.ending is not None
+        return ended or len(self.records) >= self._recipe.epochs
 
     def descend(self) -> Iterator[None]:
         """Take what is left of the epoch's descent steps, one a turn."""
@@ -92,9 +99,13 @@ class Course:
         for chosen, x, y in islice(self._batches(), self.step, None):
             with autocast(self._device, self._dtype):
                 objective = self._objective.for_examples(chosen)
+                if self._recipe.radius_warmup:
+                    objective = objective.at_radius(self._share_of_radius(self.taken))
                 loss = objective(self._net, x, y, generator=self._ascent_generator)
             loss.backward()
             self._descent.step()
+            if self._average is not None:
+                self._average.update(self._net)
             self._note(loss.detach(), len(x))
             yield
 
@@ -107,9 +118,20 @@ class Course:
         """Evaluate the net, add the epoch to the records, and return its record."""
         loss = self._total.item() / len(self._images)
         seconds = self._seconds + time.perf_counter() - self._started
-        self._net.eval()
-        self.records.append(Epoch(len(self.records) + 1, loss, evaluate(self._net), seconds))
+        net = self._net if self._average is None else self._average.net
+        net.eval()
+        epoch = Epoch(len(self.records) + 1, loss, evaluate(net), seconds)
+        if self._selection is not None:
+            seen, overfits = self._selection.judge(
+                net,
+                epoch.epoch,
+                at_full_radius=self._share_of_radius(len(self.records) * self.steps) == 1,
+            )
+            epoch = replace(epoch, seen=seen, overfits=overfits)
+        self.records.append(epoch)
         self._open_epoch()
+        if self.finished:
+            self._conclude(net)
         return self.records[-1]
 
     def state(self) -> Tensors:
@@ -130,21 +152,33 @@ class Course:
             "seconds": self._seconds + elapsed,
             "rates": rates,
         }
-        return Tensors({**self._weights(), **optimisers, **generators, **sums}, about)
+        extra = {}
+        if self._average is not None:
+            extra = {f"average.{name}": value for name, value in self._average.state().items()}
+        if self._selection is not None:
+            best, about["selection"] = self._selection.state()
+            extra.update(best)
+        return Tensors({**self._weights(), **optimisers, **generators, **sums, **extra}, about)
 
     def result(self) -> Tensors:
         """Return weights and records alone: the state of a training that is finished."""
         about = {"records": [asdict(record) for record in self.records], "step": 0}
+        if self._selection is not None:
+            _, about["selection"] = self._selection.state()
         return Tensors(self._weights(), about)
 
     def restore(self, stored: Tensors) -> None:
         """Go on from a state made by :meth:`state` or :meth:`result`."""
         tensors, about = stored.tensors, stored.provenance
         self._net.load_state_dict(_under("net.", tensors))
-        self.records = [Epoch(**record) for record in about["records"]]
+        self.records = [Epoch.of(record) for record in about["records"]]
+        if self._selection is not None:
+            self._selection.restore(tensors, about["selection"])
         if self.finished:
             return
         self._descent.restore(tensors, about["rates"])
+        if self._average is not None:
+            self._average.restore(_under("average.", tensors))
         self._generator.set_state(tensors["generator.epoch"])
         self._ascent_generator.set_state(tensors["generator.ascent"])
         torch.set_rng_state(tensors["generator.global"])
@@ -162,6 +196,20 @@ class Course:
         # both stay on the device until the epoch's end
         self._total = torch.zeros((), device=self._device)
         self._first_bad_step = torch.full((), NO_STEP, device=self._device)
+
+    def _share_of_radius(self, step: int) -> float:
+        warmup = self._recipe.radius_warmup * self._recipe.epochs * self.steps
+        return min((step + 1) / warmup, 1.0) if warmup else 1.0
+
+    def _conclude(self, last: nn.Module) -> None:
+        """Give the net the weights that count, and say whose they are."""
+        weights, kept = last.state_dict(), len(self.records)
+        if self._selection is not None:
+            if self._selection.restores:
+                weights, kept = self._selection.weights, self._selection.best
+            self.records = [replace(record, kept=record.epoch == kept) for record in self.records]
+        if last is not self._net or kept < len(self.records):
+            self._net.load_state_dict(weights)
 
     def _note(self, loss: Tensor, images: int) -> None:
         self.step += 1

@@ -15,8 +15,10 @@ PACKAGE = Path(__file__).parent
 # what dvc.yaml lists as the code of a training, too
 CODE = (
     "augmentation.py",
+    "averaging.py",
     "course.py",
     "devices.py",
+    "held_out.py",
     "maximisers.py",
     "measurement.py",
     "nets",
@@ -24,9 +26,11 @@ CODE = (
     "optimisers.py",
     "pipelines/training",
     "recipe.py",
+    "selection.py",
     "tangents.py",
     "training.py",
     "uncertainty.py",
+    "watch.py",
 )
 
 # what dvc.yaml lists as the code of a verification

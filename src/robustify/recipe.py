@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from robustify.devices import Precision
 from robustify.errors import InputError
+from robustify.watch import Seen, Watch
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,10 @@ class Recipe:
         translation: largest random shift in pixels.
         flips: mirror a random half of the images in every epoch.
         precision: ``auto``, ``bfloat16`` or ``float32``.
+        held_out: training images that aren't trained on, see :func:`robustify.held_out.split`.
+        watch: what is looked at on them after every epoch; nothing if left out.
+        averaging: decay of the weights' moving average, whose end is the result; 0 takes the last weights.
+        radius_warmup: share of the training over which the set's radius rises linearly to its full size.
 
     Raises:
         ValueError: if a number is out of range.
@@ -33,12 +39,29 @@ class Recipe:
     translation: int = 0
     flips: bool = False
     precision: Precision = "auto"
+    held_out: int = 0
+    watch: Watch | None = None
+    averaging: float = 0.0
+    radius_warmup: float = 0.0
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Recipe:
+        """Return the recipe of an experiment's ``training``, see :class:`robustify.configuration.Training`."""
+        watch = options.get("watch")
+        return cls(**{**options, "watch": None if watch is None else Watch(**watch)})
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("translation", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("translation", 0), ("held_out", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise InputError(f"{name} is {value!r}; it must be a whole number >= {least}")
+        for name in ("averaging", "radius_warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
+        if self.watch is not None and max(self.watch.images or 1, 1) > self.held_out:
+            raise InputError(
+                f"watch looks at {self.watch.images or 'held-out'} images, but held_out is {self.held_out}; raise held_out"
+            )
 
 
 @dataclass(frozen=True)
@@ -50,21 +73,48 @@ class Epoch:
         loss: mean training loss over the epoch.
         test_accuracy: share of test images classified right after the epoch.
         seconds: training time of the epoch, evaluation left out.
+        seen: what was right of the held-out images, where they are watched.
+        overfits: whether that is catastrophic overfitting.
+        kept: whether this epoch's weights are the result; said once the training is over.
     """
 
     epoch: int
     loss: float
     test_accuracy: float
     seconds: float
+    seen: Seen | None = None
+    overfits: bool | None = None
+    kept: bool | None = None
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Epoch:
+        """Return the epoch that ``dataclasses.asdict`` made ``stored`` of."""
+        seen = stored.get("seen")
+        return cls(**{**stored, "seen": None if seen is None else Seen(**seen)})
+
+    def row(self) -> dict[str, float | bool]:
+        """Return the epoch as one row of the learning curve; what wasn't watched isn't there."""
+        own = {name: value for name, value in asdict(self).items() if value is not None}
+        seen = own.pop("seen", {})
+        return {**own, **{f"held_out_{name}": value for name, value in seen.items()}}
 
     def metrics(self) -> dict[str, float]:
         """Return the epoch's figures by name, without its number."""
-        return {name: value for name, value in asdict(self).items() if name != "epoch"}
+        return {
+            name: float(value)
+            for name, value in self.row().items()
+            if name not in ("epoch", "kept")
+        }
 
     def progress(self, epochs: int) -> dict[str, str]:
         """Return what the progress bar shows."""
-        return {
+        shown = {
             "epoch": f"{self.epoch}/{epochs}",
             "loss": f"{self.loss:.3f}",
             "test": f"{self.test_accuracy:.2%}",
         }
+        if self.seen is not None:
+            shown["held-out"] = f"{self.seen.accuracy:.1%}"
+            shown["one-step"] = f"{self.seen.fgsm_accuracy:.1%}"
+            shown["pgd"] = f"{self.seen.pgd_accuracy:.1%}"
+        return shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,11 +14,15 @@ from robustify.checkpoints import Checkpoints
 from robustify.course import Course
 from robustify.devices import choose_device, keep_freed_memory
 from robustify.errors import InputError
+from robustify.held_out import split
 from robustify.interruption import Interruption
-from robustify.objectives import Objective
+from robustify.objectives import Objective, SetObjective
 from robustify.recipe import Epoch, Recipe
+from robustify.selection import Selection
 
 __all__ = ["DivergenceError", "Epoch", "OutOfMemoryError", "Recipe", "train"]
+
+logger = logging.getLogger(__name__)
 
 _SHORTAGES = ("not enough memory", "can't allocate memory", "out of memory")
 
@@ -51,29 +56,37 @@ def train(
 
     Args:
         net: a net made by :func:`robustify.nets.make_net`.
-        images: training images, uint8, shape (N, C, H, W).
+        images: training images, uint8, shape (N, C, H, W); those that the recipe holds out are among them.
         labels: true classes, int64, shape (N,).
         objective: what the descent step minimises; a worst case over a ``Point`` is standard training.
-        recipe: epochs, batches, optimiser and augmentation.
+        recipe: epochs, batches, optimiser, augmentation, and what is chosen on held-out images.
         seed: fixes weights, order, augmentation and random starts.
-        evaluate: maps the net to its test accuracy; called after every epoch.
+        evaluate: maps the net to its test accuracy; called after every epoch, chooses nothing.
         device: where to train; chosen by itself if left out.
         title: name on the progress bar.
         on_epoch: called with every finished epoch, those of an earlier process included.
         checkpoints: where the state is stored after every epoch; nowhere if left out.
 
     Returns:
-        One record an epoch.
+        One record an epoch; the last weights are those of the last epoch unless another one is ``kept``.
 
     Raises:
+        InputError: if the recipe holds out more images than a class has, or watches a set that is no ball.
         DivergenceError: if the loss isn't finite; names epoch, step and last good checkpoint.
         OutOfMemoryError: if a step needs more memory than there is; names what to lower.
         KeyboardInterrupt: after Ctrl-C.
     """
     keep_freed_memory()
     device = device or choose_device()
+    trained_on, selection = _hold_out(images, labels, objective, recipe)
     course = Course(
-        net, images, labels, objective=objective, recipe=recipe, seed=seed, device=device
+        net,
+        *trained_on,
+        objective=objective,
+        recipe=recipe,
+        seed=seed,
+        device=device,
+        selection=selection,
     )
     with (
         _seeded_global_generator(course.global_seed, device),
@@ -97,9 +110,46 @@ def train(
             if closed:
                 bar.set_postfix(closed.progress(recipe.epochs))
                 on_epoch(closed)
+                _report(closed, selection, title)
             interruption.raise_if_requested()
     net.eval()
     return course.records
+
+
+def _hold_out(
+    images: Tensor, labels: Tensor, objective: Objective, recipe: Recipe
+) -> tuple[tuple[Tensor, Tensor], Selection | None]:
+    """Return the images and labels to train on, and what the others choose."""
+    if recipe.held_out == 0:
+        return (images, labels), None
+    chosen, held = split(labels, recipe.held_out)
+    selection = None
+    if recipe.watch is not None:
+        if not isinstance(objective, SetObjective):
+            raise InputError("watch: the objective has no uncertainty set; leave watch out")
+        selection = Selection(recipe.watch, images[held], labels[held], objective.uncertainty_set)
+    return (images[chosen], labels[chosen]), selection
+
+
+def _report(epoch: Epoch, selection: Selection | None, title: str) -> None:
+    if selection is None or epoch.seen is None:
+        return
+    if epoch.overfits:
+        logger.warning(
+            "%s: catastrophic overfitting in epoch %d: of the held-out images %.1f %% survive one step, %.1f %% several",
+            title,
+            epoch.epoch,
+            100 * epoch.seen.fgsm_accuracy,
+            100 * epoch.seen.pgd_accuracy,
+        )
+    if selection.ending is not None:
+        logger.warning(
+            "%s: training ends after epoch %d (%s); the weights of epoch %d count",
+            title,
+            epoch.epoch,
+            selection.ending.replace("_", " "),
+            selection.best if selection.restores else epoch.epoch,
+        )
 
 
 def _take_up(course: Course, checkpoints: Checkpoints | None) -> None:

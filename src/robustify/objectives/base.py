@@ -44,6 +44,10 @@ class Objective(ABC):
         """Return the objective of these training examples, int64, shape (N,); mostly the same for all."""
         return self
 
+    def at_radius(self, share: float) -> Objective:
+        """Return the objective over a set of ``share`` of the radius; mostly the same for all."""
+        return self
+
     def check(self, net: nn.Module) -> None:  # noqa: B027
         """Refuse a net on which the objective says nothing.
 
@@ -90,6 +94,14 @@ class SetObjective(Objective):
             return self
         twin = copy.copy(self)
         twin.uncertainty_set = own
+        return twin
+
+    def at_radius(self, share: float) -> Self:
+        if isinstance(self.uncertainty_set, Point):
+            return self
+        twin = copy.copy(self)
+        twin.uncertainty_set = copy.copy(self.uncertainty_set)
+        twin.uncertainty_set.radius = share * self.uncertainty_set.radius
         return twin
 
     def loss(self, net: nn.Module, x: Tensor, labels: Tensor) -> Tensor:

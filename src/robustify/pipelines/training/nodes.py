@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -29,7 +28,7 @@ def train_net(
     """Train one net and return it with its learning curve.
 
     Args:
-        training_data: ``images`` and ``labels``.
+        training_data: ``images`` and ``labels``; what ``training`` holds out is among them.
         test_data: ``images`` and ``labels``; measured after every epoch, chosen by nothing.
         net: name and options of the experiment's architecture.
         training: see :class:`robustify.configuration.Training`.
@@ -41,11 +40,12 @@ def train_net(
         tangent_planes: see :class:`robustify.configuration.TangentPlanes`.
         title: experiment and net, e.g. ``mnist.l2``.
     """
+    from dataclasses import asdict
     from functools import partial
     from pathlib import Path
 
     from robustify.checkpoints import Checkpoints
-    from robustify.configuration import Net, objective_of
+    from robustify.configuration import Net, objective_of, training_of
     from robustify.devices import choose_device, choose_precision
     from robustify.fingerprint import fingerprint
     from robustify.measurement import accuracy
@@ -61,13 +61,13 @@ def train_net(
         "seed": seed + options.seed_offset,
         "uncertainty_set": options.uncertainty_set.model_dump(),
         "maximiser": options.maximiser.model_dump(),
-        "training": training,
+        "training": training_of(training, options),
         "objective": objective_of(objective, options),
         "training_data": training_data.provenance,
     }
     if neighbours is not None:
         settings["tangent_planes"] = tangent_planes
-    recipe, where = Recipe(**training), choose_device(device)
+    recipe, where = Recipe.of(settings["training"]), choose_device(device)
     key = fingerprint(
         {
             **settings,
@@ -93,9 +93,16 @@ def train_net(
         on_epoch=partial(log_epoch, title),
         checkpoints=Checkpoints(Path("data/06_models/checkpoints") / title / key[:16]),
     )
-    provenance = {**settings, "test_accuracy": curve[-1].test_accuracy}
+    result = next((epoch for epoch in curve if epoch.kept), curve[-1])
+    provenance = {**settings, "test_accuracy": result.test_accuracy}
+    if result.seen is not None:
+        provenance["selection"] = {
+            "epoch": result.epoch,
+            "epochs": len(curve),
+            "held_out": asdict(result.seen),
+        }
     return TrainedNet(built, architecture, provenance), pd.DataFrame(
-        [asdict(epoch) for epoch in curve]
+        [epoch.row() for epoch in curve]
     )
 
 
