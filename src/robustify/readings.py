@@ -16,6 +16,7 @@ def readings_table(
     evaluations: Mapping[str, Mapping[str, Any]],
     curves: Mapping[str, pd.DataFrame],
     attacks: Mapping[str, Mapping[str, Any]],
+    environment: str,
 ) -> pd.DataFrame:
     """Return a row a net on a ball, ordered by norm, then radius, then reading.
 
@@ -24,11 +25,12 @@ def readings_table(
         evaluations: see :func:`robustify.pipelines.evaluation.nodes.evaluate_net`, by net.
         curves: learning curve of each net, by net.
         attacks: ``images`` and ``pgd_accuracy`` by epsilon, by net.
+        environment: of the run, e.g. ``base``.
 
     Returns:
         ``net``, ``norm``, ``radius`` and ``step`` (reading) it was trained with, ``set_size`` (examples
         that this reading makes against the baseline at the stored set's radius), accuracies in per cent
-        (on the stored set, which all nets share), seconds an epoch.
+        (on the stored set, which all nets share), seconds an epoch, ``environment``.
     """
     rows = []
     for net, evaluation in evaluations.items():
@@ -53,6 +55,7 @@ def readings_table(
                 },
                 "pgd_images": attacks[net]["images"],
                 "seconds_per_epoch": round(float(curves[net]["seconds"].mean()), 2),
+                "environment": environment,
             }
         )
     rows.sort(key=lambda row: (row["norm"], row["radius"], STEPS.index(row["step"])))

@@ -47,12 +47,13 @@ def measure_sizes(
 
 
 def compare_readings(
-    sizes: dict[str, dict[str, int]], *measured: Any, nets: tuple[str, ...]
+    sizes: dict[str, dict[str, int]], environment: str, *measured: Any, nets: tuple[str, ...]
 ) -> pd.DataFrame:
     """Return the readings side by side, see :func:`robustify.readings.readings_table`.
 
     Args:
         sizes: see :func:`measure_sizes`.
+        environment: of the run, e.g. ``base``.
         measured: every net's evaluation, then every net's learning curve, then every net's accuracies
             under attack.
         nets: names of the nets, in order.
@@ -63,4 +64,6 @@ def compare_readings(
     evaluations, curves, attacks = (
         dict(zip(nets, measured[i * count : (i + 1) * count], strict=True)) for i in range(3)
     )
-    return readings_table(sizes, evaluations=evaluations, curves=curves, attacks=attacks)
+    return readings_table(
+        sizes, evaluations=evaluations, curves=curves, attacks=attacks, environment=environment
+    )

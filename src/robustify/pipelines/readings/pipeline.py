@@ -46,7 +46,7 @@ def _comparison(experiment: str, nets: tuple[str, ...]) -> Pipeline:
             ),
             Node(
                 update_wrapper(partial(compare_readings, nets=nets), compare_readings),
-                ["reading_sizes", *measured],
+                ["reading_sizes", "params:environment", *measured],
                 "readings",
                 name="compare_readings",
             ),
@@ -54,7 +54,8 @@ def _comparison(experiment: str, nets: tuple[str, ...]) -> Pipeline:
         namespace=experiment,
         inputs={"attacked_net": f"{experiment}.{BASELINE}.model", **measured},
         parameters={
-            f"params:{key}": f"params:{experiment}.{key}" for key in ("adversarial_set", "device")
+            f"params:{key}": f"params:{experiment}.{key}"
+            for key in ("adversarial_set", "device", "environment")
         },
         tags=[experiment, "readings"],
     )
