@@ -7,6 +7,7 @@ the keys, their types and their ranges.
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -29,11 +31,15 @@ RESERVED = {
     "adversarial_set",
     "evaluation",
     "feedback",
+    "gathering",
     "ingestion",
     "objectives",
+    "readings",
     "reporting",
     "robust",
+    "seeds",
     "tangents",
+    "transfer",
     "training",
     "verification",
 }
@@ -377,6 +383,77 @@ class Objectives(_Strict):
     nets: dict[NetName, Net] = Field(min_length=1)
 
 
+class Readings(_Strict):
+    """The nets that the pipeline ``readings`` trains: other readings of Eq. 11 than the experiment's own."""
+
+    pgd: ProjectedGradientAttack
+    nets: dict[NetName, Net] = Field(min_length=1)
+
+
+def _without_repetition(values: list[Any]) -> list[Any]:
+    if len(set(values)) != len(values):
+        raise ValueError(f"{values} names something twice; leave one out")
+    return values
+
+
+def _as_seeds(seeds: object) -> object:
+    # --params=mnist.seeds="0 1" can't say a list
+    if isinstance(seeds, str):
+        if not re.fullmatch(r"\d+( \d+)*", seeds):
+            raise ValueError("seeds are whole numbers >= 0, one or more, separated by spaces")
+        return [int(seed) for seed in seeds.split()]
+    return [seeds] if isinstance(seeds, int) else seeds
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Seeds = Annotated[list[Seed], BeforeValidator(_as_seeds), AfterValidator(_without_repetition)]
+Radii = Annotated[list[Epsilon], Field(min_length=1), AfterValidator(_without_repetition)]
+
+
+class Steps(_Strict):
+    """Accuracy under one ascent step against a net's own weights, in other norms than l∞.
+
+    Attributes:
+        images: the first so many test images, or all if left out.
+        radii: by norm, in pixel units of the [0, 1] scale.
+    """
+
+    images: int | None = Field(default=None, ge=1)
+    radii: dict[Norm, Radii] = Field(min_length=1)
+
+
+class SinglePixel(_Strict):
+    """How many test images one pixel can flip; see :mod:`robustify.single_pixel`.
+
+    Attributes:
+        candidates: pixels tried of every image, those that promise most.
+        exhaustive_images: of so many images every pixel is tried, to see what the candidates miss.
+    """
+
+    candidates: int = Field(ge=1)
+    exhaustive_images: int = Field(default=100, ge=1)
+
+
+class Transfer(AdversarialSet):
+    """Which examples every net is given of every other; see :mod:`robustify.transfer`.
+
+    Attributes:
+        images: the first so many test images, or all if left out.
+        also: stored nets, of other architectures say, by name: path of the file.
+    """
+
+    images: int | None = Field(default=None, ge=1)
+    also: dict[NetName, str] = Field(default_factory=dict)
+
+
+class AcrossSeeds(_Strict):
+    """What the pipeline NAME_seeds measures of the stored nets of every seed."""
+
+    steps: Steps
+    single_pixel: SinglePixel | None = None
+    transfer: Transfer
+
+
 class Reported(_Strict):
     """What the paper reports of a net, as shares."""
 
@@ -410,23 +487,40 @@ class Experiment(_Strict):
     paper: Paper
     tangent_planes: TangentPlanes | None = None
     objectives: Objectives | None = None
+    readings: Readings | None = None
+    seeds: Seeds = Field(default_factory=list)
+    across_seeds: AcrossSeeds | None = None
 
     @property
     def all_nets(self) -> dict[str, tuple[str, Net]]:
         """Every net's parameters under its name, with the key that they stand under."""
-        compared = self.objectives.nets if self.objectives else {}
         return {
-            **{name: (f"nets.{name}", net) for name, net in self.nets.items()},
-            **{name: (f"objectives.nets.{name}", net) for name, net in compared.items()},
+            name: (f"{key}.{name}", net)
+            for key, nets in self._groups().items()
+            for name, net in nets.items()
+        }
+
+    def nets_with(self, *groups: str) -> tuple[str, ...]:
+        """Return the names of the experiment's own nets, and of those in ``objectives.nets`` or ``readings.nets``."""
+        found = self._groups()
+        return tuple(name for group in ("nets", *groups) for name in found[group])
+
+    def _groups(self) -> dict[str, dict[str, Net]]:
+        return {
+            "nets": self.nets,
+            "objectives.nets": self.objectives.nets if self.objectives else {},
+            "readings.nets": self.readings.nets if self.readings else {},
         }
 
     @model_validator(mode="after")
     def _names_no_net_twice(self) -> Experiment:
-        twice = set(self.nets) & set(self.objectives.nets if self.objectives else ())
-        if twice:
-            raise ValueError(
-                f"objectives.nets and nets both have {', '.join(sorted(twice))}; rename one"
-            )
+        groups = self._groups()
+        for one, other in itertools.combinations(groups, 2):
+            twice = set(groups[one]) & set(groups[other])
+            if twice:
+                raise ValueError(
+                    f"{other} and {one} both have {', '.join(sorted(twice))}; rename one"
+                )
         return self
 
     @model_validator(mode="after")

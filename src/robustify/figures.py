@@ -35,7 +35,7 @@ NET_LABELS = {
 # below it, radii are customarily counted in levels of 8-bit images
 SMALL_EPSILON = 0.1
 _MORE_COLOURS = ("#7b3fa0", "#c2185b", "#a67c00", "#00838f")
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -55,14 +55,14 @@ def accuracy_versus_epsilon(sweep: pd.DataFrame, clean: Mapping[str, float], tit
         clean: accuracy of each net at epsilon 0 (share), by net.
         title: over the figure.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _canvas(6.4, 4.2)
         levels = float(sweep["epsilon"].max()) < SMALL_EPSILON
         for net, rows in sweep.groupby("net", sort=False):
             rows = rows.sort_values("epsilon")
             epsilon = [0, *rows["epsilon"] * (255 if levels else 1)]
             accuracy = [100 * clean[str(net)], *100 * rows["accuracy"]]
-            axes.plot(epsilon, accuracy, marker="o", ms=4, **_line(str(net)))
+            axes.plot(epsilon, accuracy, marker="o", ms=4, **line_of(str(net)))
         axes.set(
             xlabel="ε: change of every pixel, "
             + ("in levels of 255" if levels else "on the [0, 1] scale"),
@@ -84,7 +84,7 @@ def accuracy_under_attacks(rows: pd.DataFrame, title: str) -> Figure:
         title: over the figure.
     """
     attacks = list(dict.fromkeys(rows["attack"]))
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(2.7 * len(attacks), 6.4), 3.6), layout="constrained")
         panels = figure.subplots(1, len(attacks), squeeze=False, sharey=True)[0]
         for axes, attack in zip(panels, attacks, strict=True):
@@ -93,7 +93,7 @@ def accuracy_under_attacks(rows: pd.DataFrame, title: str) -> Figure:
                 epsilons = [0.0, *points["epsilon"]]
                 shares = [points["clean_accuracy"].iloc[0], *points["accuracy"]]
                 percent = [100 * share for share in shares]
-                axes.plot(epsilons, percent, marker="o", ms=3, **_line(str(net)))
+                axes.plot(epsilons, percent, marker="o", ms=3, **line_of(str(net)))
             axes.set(xlabel="ε", ylim=(0, 101))
             axes.set_title(attack_label(attack), fontsize=10)
             axes.set_xlim(left=0)
@@ -115,11 +115,11 @@ def accuracy_versus_epoch(curves: pd.DataFrame, title: str) -> Figure:
         curves: one row a net and epoch: ``net``, ``epoch``, ``test_accuracy`` (share).
         title: over the figure.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _canvas(6.4, 4.2)
         for net, rows in curves.groupby("net", sort=False):
             axes.plot(
-                rows["epoch"], 100 * rows["test_accuracy"], marker="o", ms=4, **_line(str(net))
+                rows["epoch"], 100 * rows["test_accuracy"], marker="o", ms=4, **line_of(str(net))
             )
         # the first epochs would squeeze everything else into a line
         lowest = 100 * float(curves.groupby("net")["test_accuracy"].median().min())
@@ -156,7 +156,7 @@ def adversarial_grid(
     """
     difference = adversarial - clean
     peak = np.abs(difference).max(axis=(1, 2, 3), keepdims=True).clip(min=1e-12)
-    with matplotlib.rc_context({**_STYLE, "axes.grid": False}):
+    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(1.15 * len(clean), 4.9), layout="constrained")
         rows = figure.subplots(3, len(clean), squeeze=False)
         for i, (top, middle, bottom) in enumerate(rows.T):
@@ -184,7 +184,7 @@ def single_pixel_flips(
         after: the net's class of each adversarial example.
         title: over the figure.
     """
-    with matplotlib.rc_context({**_STYLE, "axes.grid": False}):
+    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(1.3 * max(len(clean), 3), 3.4), layout="constrained")
         if len(clean) == 0:
             figure.text(0.5, 0.4, "no single-pixel flip in this set", ha="center")
@@ -206,7 +206,8 @@ def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _line(net: str) -> Mapping[str, Any]:
+def line_of(net: str) -> dict[str, Any]:
+    """Return how a net's line looks in every figure, as keyword arguments of ``plot``."""
     colour = NET_COLOURS.get(net, _MORE_COLOURS[sum(map(ord, net)) % len(_MORE_COLOURS)])
     return {
         "color": colour,

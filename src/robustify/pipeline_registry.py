@@ -15,7 +15,9 @@ from robustify.pipelines.evaluation.pipeline import create_pipeline as evaluate
 from robustify.pipelines.feedback.pipeline import create_pipeline as feed_back
 from robustify.pipelines.ingestion.pipeline import create_pipeline as ingest
 from robustify.pipelines.objectives.pipeline import create_pipeline as compare_objectives
+from robustify.pipelines.readings.pipeline import create_pipeline as compare_readings
 from robustify.pipelines.reporting.pipeline import create_pipeline as report
+from robustify.pipelines.seeds.pipeline import create_pipeline as gather_seeds
 from robustify.pipelines.tangents.pipeline import create_pipeline as find_neighbours
 from robustify.pipelines.training.pipeline import create_pipeline as train
 from robustify.pipelines.verification.pipeline import create_full_pipeline as verify_fully
@@ -33,9 +35,10 @@ def use_experiments(experiments: Mapping[str, Experiment]) -> None:
 def register_pipelines() -> dict[str, Pipeline]:
     """Return the project's pipelines by name.
 
-    ``{experiment}_robust`` is the experiment, ``{experiment}_verification`` and ``{experiment}_objectives``
-    its full verification and one net under each objective, where they are configured; ``__default__``,
-    ``verification`` and ``objectives`` are all of each kind.
+    ``{experiment}_robust`` is the experiment. Where they are configured, ``{experiment}_verification`` is its
+    full verification, ``{experiment}_objectives`` one net under each objective, ``{experiment}_readings`` one
+    under each reading of Eq. 11 and ``{experiment}_seeds`` the gathering of several seeds; ``__default__``,
+    ``verification``, ``objectives``, ``readings`` and ``seeds`` are all of each kind.
     """
     experiments = _experiments or _experiments_on_disk()
     robust = {
@@ -52,11 +55,29 @@ def register_pipelines() -> dict[str, Pipeline]:
         for name, experiment in experiments.items()
         if experiment.objectives is not None
     }
-    together = {"verification": verification, "objectives": objectives, "__default__": robust}
+    readings = {
+        f"{name}_readings": readings_pipeline(name, experiment)
+        for name, experiment in experiments.items()
+        if experiment.readings is not None
+    }
+    seeds = {
+        f"{name}_seeds": gather_seeds(name, experiment)
+        for name, experiment in experiments.items()
+        if experiment.seeds and experiment.across_seeds is not None
+    }
+    together = {
+        "verification": verification,
+        "objectives": objectives,
+        "readings": readings,
+        "seeds": seeds,
+        "__default__": robust,
+    }
     return {
         **robust,
         **verification,
         **objectives,
+        **readings,
+        **seeds,
         **{name: _sum(parts.values()) for name, parts in together.items() if parts},
     }
 
@@ -86,8 +107,19 @@ def objectives_pipeline(name: str, experiment: Experiment) -> Pipeline:
         name: of the experiment.
         experiment: its parameters, with ``objectives``.
     """
-    nets = tuple(experiment.all_nets)
+    nets = experiment.nets_with("objectives.nets")
     return _trained_and_evaluated(name, experiment, nets) + compare_objectives(name, experiment)
+
+
+def readings_pipeline(name: str, experiment: Experiment) -> Pipeline:
+    """Return the comparison of the readings of Eq. 11 from raw data to table, the experiment's own nets included.
+
+    Args:
+        name: of the experiment.
+        experiment: its parameters, with ``readings``.
+    """
+    nets = experiment.nets_with("readings.nets")
+    return _trained_and_evaluated(name, experiment, nets) + compare_readings(name, experiment)
 
 
 def _trained_and_evaluated(name: str, experiment: Experiment, nets: tuple[str, ...]) -> Pipeline:

@@ -79,6 +79,14 @@ def _parts(
         yield objective, partial(_check_objective, options, experiment)
     for norm, ball in experiment.adversarial_set.sets.items():
         yield f"adversarial_set.sets.{norm}", partial(_check_ball, norm, ball, specification)
+    if experiment.across_seeds is not None:
+        for norm, ball in experiment.across_seeds.transfer.sets.items():
+            key = f"across_seeds.transfer.sets.{norm}"
+            yield key, partial(_check_ball, norm, ball, specification)
+        for norm, radii in experiment.across_seeds.steps.radii.items():
+            for radius in radii:
+                key = f"across_seeds.steps.radii.{norm}"
+                yield key, partial(_check_ball, norm, {"radius": radius}, specification)
     for name in ("brief", "full"):
         depth = getattr(experiment.verification, name)
         if depth is not None:

@@ -71,6 +71,50 @@ def render_comparison(experiment: str, table: pd.DataFrame, *, folder: str) -> s
     )
 
 
+def render_readings(experiment: str, table: pd.DataFrame, *, folder: str) -> str:
+    """Return the readings of Eq. 11 side by side and where to look, for the end of a run."""
+    shown = ["net", "step", "set_size", "test_accuracy", "adversarial_set_accuracy"]
+    shown += attacked_columns(table)
+    return "\n".join(
+        [
+            "",
+            f"{experiment}: the readings of Eq. 11, accuracy in per cent",
+            str(table[shown].to_string(index=False)),
+            f"all columns: {folder}/readings.csv",
+            "",
+        ]
+    )
+
+
+def render_across_seeds(experiment: str, summary: Mapping[str, Any], *, folder: str) -> str:
+    """Return means and deviations over seeds and where to look, for the end of a run."""
+    seeds = ", ".join(map(str, summary["seeds"]))
+    columns = {"test_accuracy": "test set", "adversarial_set_accuracy": "adversarial set"}
+    table = pd.DataFrame(
+        {
+            heading: [spread_in_per_cent(net[key]) for net in summary["nets"].values()]
+            for key, heading in columns.items()
+        },
+        index=list(summary["nets"]),
+    )
+    return "\n".join(
+        [
+            "",
+            f"{experiment}: accuracy in per cent, mean ± standard deviation of seeds {seeds}",
+            str(table.to_string()),
+            f"tests: {folder}/across_seeds/summary.json",
+            "the page of claims: python -m robustify.claims",
+            "",
+        ]
+    )
+
+
+def spread_in_per_cent(measured: Mapping[str, Any]) -> str:
+    """Return mean and standard deviation of shares in per cent, without a deviation where there is none."""
+    mean = f"{100 * measured['mean']:.2f}"
+    return mean if measured["std"] is None else f"{mean} ± {100 * measured['std']:.2f}"
+
+
 def render_html(
     results: Mapping[str, Any],
     table: pd.DataFrame,

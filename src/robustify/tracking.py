@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robustify.journal import Journal, NetRun
+from robustify.placement import folder_of
 
 if TYPE_CHECKING:
     from robustify.storage import TrainedNet
@@ -36,6 +37,11 @@ def forget_runs() -> None:
 def run_of(title: str) -> NetRun | None:
     """Return the run of a net, e.g. ``mnist.l2``, if this process trains it."""
     return _runs.get(title)
+
+
+def reporting_folder(experiment: str, seed: int) -> Path:
+    """Return where an experiment's report with one seed lies."""
+    return REPORTING / folder_of(experiment, seed)
 
 
 def journal_of(title: str) -> Journal:

@@ -14,6 +14,7 @@ from kedro.pipeline import Pipeline
 from robustify import pipeline_registry
 from robustify.configuration import Experiment, experiments_of
 from robustify.errors import InputError
+from robustify.placement import place_seeds, seed_of
 from robustify.spelling import stray_parameters
 
 
@@ -25,7 +26,7 @@ class CheckedParameters:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Check the shape of the parameters, and rebuild the pipelines from them."""
+        """Check the shape of the parameters, and rebuild the pipelines and the catalog's paths from them."""
         problems = stray_parameters(context.params)
         try:
             self._experiments = experiments_of(context.params)
@@ -35,6 +36,8 @@ class CheckedParameters:
             raise ClickException("; ".join(problems))
         pipeline_registry.use_experiments(self._experiments)
         pipelines.configure(pipeline_registry.__name__)
+        loader = context.config_loader
+        loader["catalog"] = place_seeds(loader["catalog"], self._experiments)
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -48,6 +51,7 @@ class CheckedParameters:
                     check(name, experiment)
         except InputError as error:
             raise ClickException(str(error)) from error
+        _require_seeds(pipeline, catalog)
         _require_nets(pipeline, catalog)
 
     @hook_impl
@@ -58,6 +62,19 @@ class CheckedParameters:
             cause = cause.__cause__
         if isinstance(cause, InputError | FileNotFoundError):
             raise ClickException(str(cause)) from error
+
+
+def _require_seeds(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+    absent = (name for name in sorted(pipeline.inputs()) if not catalog.exists(name))
+    missing = sorted({found for found in map(seed_of, absent) if found is not None})
+    if missing:
+        commands = "; ".join(
+            f"kedro run --pipeline={experiment}_robust --params={experiment}.seed={seed}"
+            for experiment, seed in missing
+        )
+        raise ClickException(
+            f"not run yet: {', '.join(f'{name} with seed {seed}' for name, seed in missing)}; make them by {commands}"
+        )
 
 
 def _require_nets(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

@@ -14,7 +14,7 @@ from kedro.pipeline.node import Node
 
 from robustify.hooks.experiments import experiments_in
 from robustify.journal import NetRun
-from robustify.tracking import REPORTING
+from robustify.tracking import reporting_folder
 
 logger = logging.getLogger(__name__)
 
@@ -223,9 +223,10 @@ class NetRuns:
         import mlflow
 
         experiment, _, name = dataset_name.partition(".")
-        if name not in _REPORT_FILES:
+        if name not in _REPORT_FILES or self._context is None:
             return
-        path = REPORTING / experiment / _REPORT_FILES[name]
+        seed = self._context.params[experiment]["seed"]
+        path = reporting_folder(experiment, seed) / _REPORT_FILES[name]
         try:
             mlflow.log_artifact(str(path), artifact_path=experiment)
             if name == "figures":

@@ -8,7 +8,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from robustify.tracking import REPORTING
+from robustify.tracking import REPORTING, reporting_folder
 
 
 class Summary:
@@ -18,24 +18,37 @@ class Summary:
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Print the summary of every experiment whose report was written."""
         from robustify.report import (
+            render_across_seeds,
             render_comparison,
+            render_readings,
             render_text,
             render_verification_text,
         )
 
         for node in pipeline.nodes:
-            if f"{node.namespace}.full_verification_page" in node.outputs:
+            experiment = str(node.namespace)
+            if f"{experiment}.full_verification_page" in node.outputs:
                 found = {
                     name.split(".")[1]: catalog.load(name)
                     for name in node.inputs
                     if name.endswith(".full_verification")
                 }
-                print(render_verification_text(found, folder=str(REPORTING / str(node.namespace))))  # noqa: T201
-            if "reporting" in node.tags and f"{node.namespace}.report" in node.outputs:
-                results = catalog.load(f"{node.namespace}.results")
-                table = catalog.load(f"{node.namespace}.table")
-                print(render_text(results, table, folder=str(REPORTING / str(node.namespace))))  # noqa: T201
-            if "objectives" in node.tags and f"{node.namespace}.objectives" in node.outputs:
-                table = catalog.load(f"{node.namespace}.objectives")
-                folder = str(REPORTING / str(node.namespace))
-                print(render_comparison(str(node.namespace), table, folder=folder))  # noqa: T201
+                print(render_verification_text(found, folder=_folder(catalog, experiment)))  # noqa: T201
+            if "reporting" in node.tags and f"{experiment}.report" in node.outputs:
+                results = catalog.load(f"{experiment}.results")
+                table = catalog.load(f"{experiment}.table")
+                print(render_text(results, table, folder=_folder(catalog, experiment)))  # noqa: T201
+            if "objectives" in node.tags and f"{experiment}.objectives" in node.outputs:
+                table = catalog.load(f"{experiment}.objectives")
+                folder = _folder(catalog, experiment)
+                print(render_comparison(experiment, table, folder=folder))  # noqa: T201
+            if f"{experiment}.readings" in node.outputs:
+                table = catalog.load(f"{experiment}.readings")
+                print(render_readings(experiment, table, folder=_folder(catalog, experiment)))  # noqa: T201
+            if f"{experiment}.across_seeds" in node.outputs:
+                summary = catalog.load(f"{experiment}.across_seeds")
+                print(render_across_seeds(experiment, summary, folder=str(REPORTING / experiment)))  # noqa: T201
+
+
+def _folder(catalog: CatalogProtocol[Any, Any], experiment: str) -> str:
+    return str(reporting_folder(experiment, catalog.load(f"params:{experiment}.seed")))

@@ -12,13 +12,13 @@ from robustify.pipelines.objectives.nodes import attack_net, compare_objectives,
 
 def create_pipeline(experiment: str, parameters: Experiment) -> Pipeline:
     """Return the comparison of all nets of an experiment, those of ``objectives`` included."""
-    nets = parameters.all_nets
+    nets = {name: parameters.all_nets[name] for name in parameters.nets_with("objectives.nets")}
     clipped = tuple(
         name for name, (_, net) in nets.items() if net.uncertainty_set.name == TANGENT_SET
     )
     return sum(
         (
-            *(_attack(experiment, name) for name in nets),
+            *(attack(experiment, name, group="objectives") for name in nets),
             *(_clipping(experiment, name) for name in clipped),
             _comparison(experiment, tuple(nets), clipped),
         ),
@@ -26,25 +26,33 @@ def create_pipeline(experiment: str, parameters: Experiment) -> Pipeline:
     )
 
 
-def _attack(experiment: str, name: str) -> Pipeline:
+def attack(experiment: str, name: str, *, group: str, output: str = "robustness") -> Pipeline:
+    """Return one net's accuracy under projected gradient descent.
+
+    Args:
+        experiment: its name.
+        name: of the net.
+        group: parameter that has ``pgd``, and tag.
+        output: the net's data set that it is stored in.
+    """
     return Pipeline(
         [
             Node(
                 attack_net,
                 ["model", "test_data", "params:pgd", "params:seed", "params:device"],
-                "robustness",
+                output,
                 name="attack_net",
             ),
         ],
-        namespace=f"{experiment}.{name}_robustness",
+        namespace=f"{experiment}.{name}_{output}",
         inputs={"model": f"{experiment}.{name}.model", "test_data": f"{experiment}.test_data"},
-        outputs={"robustness": f"{experiment}.{name}.robustness"},
+        outputs={output: f"{experiment}.{name}.{output}"},
         parameters={
-            "params:pgd": f"params:{experiment}.objectives.pgd",
+            "params:pgd": f"params:{experiment}.{group}.pgd",
             "params:seed": f"params:{experiment}.seed",
             "params:device": f"params:{experiment}.device",
         },
-        tags=[experiment, "objectives", name],
+        tags=[experiment, group, name],
     )
 
 

@@ -1,0 +1,186 @@
+"""What all seeds' nets were measured to do, gathered: the summary with its tests, and the details behind the claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from robustify.configuration import BASELINE, POINT
+from robustify.errors import InputError
+from robustify.seeds import CONTROL, summarise
+from robustify.significance import Right, compare, over_seeds
+from robustify.statements import ALL_ATTACKS
+
+Key = tuple[int, str, str]
+_BOOTSTRAP_SEED = 1
+BEST = "linf"
+
+
+def gather(
+    *,
+    labels: npt.NDArray[np.int64],
+    test_data_sha256: str,
+    transfer: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    measured: Mapping[Key, Any],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the summary (see :func:`robustify.seeds.summarise`) and the details.
+
+    Args:
+        labels: true classes of the test images, shape (N,).
+        test_data_sha256: of the test data.
+        transfer: see :func:`robustify.pipelines.seeds.nodes.measure_transfer`.
+        settings: the experiment's parameters.
+        measured: by seed, net (empty of what belongs to no net) and kind.
+
+    Raises:
+        InputError: if a net's measurements aren't of the data that is stored now, or a net was trained
+            on another set under one seed than under another.
+    """
+    seeds = list(dict.fromkeys(seed for seed, _, _ in measured))
+    nets = list(dict.fromkeys(net for _, net, _ in measured if net))
+    for seed in seeds:
+        for net in nets:
+            _check_data(measured, (seed, net), test_data_sha256)
+    _check_sets(measured, seeds, nets)
+    on_test_set = [
+        {
+            net: measured[seed, net, "predictions"].tensors["test_set"].numpy() == labels
+            for net in nets
+        }
+        for seed in seeds
+    ]
+    on_stored_set = [_on_stored_set(measured, seed, nets) for seed in seeds]
+    details = {
+        "title": settings["title"],
+        "environment": settings["environment"],
+        "seeds": seeds,
+        "test_images": len(labels),
+        "adversarial_set": [
+            {
+                key: measured[seed, "", "adversarial_set"].provenance[key]
+                for key in ("size", "by_norm", "sets")
+            }
+            for seed in seeds
+        ],
+        "nets": {net: _net(measured, seeds, net) for net in nets},
+        "best_on_adversarial_set": _best(on_stored_set, nets),
+        "single_pixel": [
+            measured[seed, "", "single_pixel"]
+            for seed in seeds
+            if (seed, "", "single_pixel") in measured
+        ],
+        "transfer": dict(transfer),
+        "paper": settings["paper"],
+    }
+    return summarise(seeds, on_test_set, on_stored_set), details
+
+
+def _on_stored_set(measured: Mapping[Key, Any], seed: int, nets: list[str]) -> dict[str, Right]:
+    labels = measured[seed, "", "adversarial_set"].tensors["labels"].numpy()
+    return {
+        net: measured[seed, net, "predictions"].tensors["adversarial_set"].numpy() == labels
+        for net in nets
+    }
+
+
+def _net(measured: Mapping[Key, Any], seeds: list[int], net: str) -> dict[str, Any]:
+    evaluations = [measured[seed, net, "evaluation"] for seed in seeds]
+    curves = [measured[seed, net, "learning_curve"] for seed in seeds]
+    steps = [measured[seed, net, "steps"] for seed in seeds]
+    verifications = [
+        measured[seed, net, "verification"]
+        for seed in seeds
+        if (seed, net, "verification") in measured
+    ]
+    return {
+        "uncertainty_set": evaluations[0]["uncertainty_set"],
+        "trains_on_points": evaluations[0]["uncertainty_set"]["name"] == POINT,
+        "curves": {
+            "test_accuracy": [curve["test_accuracy"].tolist() for curve in curves],
+            "seconds": [curve["seconds"].round(2).tolist() for curve in curves],
+        },
+        "fgsm": {
+            epsilon: over_seeds(
+                [evaluation["epsilon_sweep"][epsilon] for evaluation in evaluations]
+            )
+            for epsilon in evaluations[0]["epsilon_sweep"]
+        },
+        "step_images": steps[0]["images"],
+        "steps": {
+            norm: {
+                radius: over_seeds([step["accuracy"][norm][radius] for step in steps])
+                for radius in by_radius
+            }
+            for norm, by_radius in steps[0]["accuracy"].items()
+        },
+        "attacked": _attacked(verifications),
+    }
+
+
+def _attacked(verifications: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return accuracies under all attacks of the brief verification, a row a ball."""
+    if not verifications:
+        return []
+    rows = [
+        {
+            (row["norm"], row["epsilon"]): row
+            for row in verification["measured"]
+            if row["attack"] == ALL_ATTACKS
+        }
+        for verification in verifications
+    ]
+    return [
+        {
+            "norm": norm,
+            "epsilon": epsilon,
+            "images": verifications[0]["images"],
+            "accuracy": over_seeds([found[norm, epsilon]["accuracy"] for found in rows]),
+        }
+        for norm, epsilon in rows[0]
+        if all((norm, epsilon) in found for found in rows)
+    ]
+
+
+def _best(rights: list[dict[str, Right]], nets: list[str]) -> dict[str, Any]:
+    """Return the paired tests of the l∞ net against every other robust net on the stored set, a seed each."""
+    generator = np.random.default_rng(_BOOTSTRAP_SEED)
+    others = [net for net in nets if net not in (BASELINE, CONTROL, BEST)]
+    if BEST not in nets:
+        return {}
+    return {
+        net: [asdict(compare(right[BEST], right[net], generator=generator)) for right in rights]
+        for net in others
+    }
+
+
+def _check_data(measured: Mapping[Key, Any], place: tuple[int, str], test_data_sha256: str) -> None:
+    seed, net = place
+    about = measured[seed, net, "predictions"].provenance
+    stored = measured[seed, "", "adversarial_set"].provenance["tensors_sha256"]
+    weights = measured[seed, net, "evaluation"]["weights_sha256"]
+    for what, one, other in (
+        ("test data", about["test_data_sha256"], test_data_sha256),
+        ("adversarial set", about["adversarial_set_sha256"], stored),
+        ("net", about["net_sha256"], weights),
+    ):
+        if one != other:
+            raise InputError(
+                f"{net} of seed {seed} was measured with another {what} than is stored; measure again "
+                "with the whole pipeline, or run the experiment of that seed again"
+            )
+
+
+def _check_sets(measured: Mapping[Key, Any], seeds: list[int], nets: list[str]) -> None:
+    for net in nets:
+        sets = [measured[seed, net, "evaluation"]["uncertainty_set"] for seed in seeds]
+        for seed, other in zip(seeds, sets, strict=True):
+            if other != sets[0]:
+                raise InputError(
+                    f"{net} was trained on {sets[0]} with seed {seeds[0]} and on {other} with seed {seed}; "
+                    "run the experiment with equal parameters"
+                )

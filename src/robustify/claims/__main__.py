@@ -1,0 +1,137 @@
+"""Puts stored results beside the page of claims and makes the page anew.
+
+Usage: python -m robustify.claims
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from robustify.atomic import replacing
+from robustify.claims.page import PAPER_TABLES, Stored, render
+from robustify.errors import InputError
+
+DATA, DOCS = Path("data"), Path("docs")
+RESULTS = "results"
+DETAILS = "_details"
+READINGS = "_readings"
+COMPLETE = "base"
+
+
+def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
+    """Copy what ``NAME_seeds`` and ``NAME_readings`` stored into ``docs`` and write the page; return its path.
+
+    Where the data lie no more, the page is made from the copies in ``docs`` alone. The same stored
+    results give the same bytes.
+
+    Args:
+        data: folder of the project's data.
+        docs: folder of the documentation.
+
+    Raises:
+        InputError: if there is nothing stored, or what is stored comes of a part of the data.
+    """
+    results = docs / RESULTS
+    for folder in sorted((data / "08_reporting").glob("*/")):
+        _copy_seeds(folder, results)
+        _copy_readings(folder, results)
+    stored = _load(results)
+    if not stored:
+        raise InputError(
+            f"no results in {data} or {results}; make them by kedro run --pipeline=mnist_seeds"
+        )
+    page = docs / f"{RESULTS}.md"
+    _write(page, render(stored))
+    return page
+
+
+def _copy_seeds(folder: Path, results: Path) -> None:
+    across = folder / "across_seeds"
+    if not (across / "summary.json").is_file() or not (across / "details.json").is_file():
+        return
+    summary, details = (json.loads((across / f"{name}.json").read_text()) for name in _NAMES)
+    if details["environment"] != COMPLETE:
+        raise InputError(
+            f"{across} is of the environment {details['environment']!r}; gather the complete experiment again: "
+            f"kedro run --pipeline={folder.name}_seeds"
+        )
+    if details["seeds"] != summary["seeds"]:
+        raise InputError(
+            f"summary and details in {across} are of different seeds; gather them again"
+        )
+    _write(results / f"{folder.name}.json", _as_json(summary))
+    _write(results / f"{folder.name}{DETAILS}.json", _as_json(details))
+    for figure in sorted((across / "figures").glob("*.png")):
+        with replacing(results / f"{folder.name}_{figure.name}") as temporary:
+            shutil.copyfile(figure, temporary)
+
+
+_NAMES = ("summary", "details")
+
+
+def _copy_readings(folder: Path, results: Path) -> None:
+    path = folder / "readings.csv"
+    if path.is_file():
+        table = pd.read_csv(path)
+        if set(table["environment"]) == {COMPLETE}:
+            _write(results / f"{folder.name}{READINGS}.csv", path.read_text())
+
+
+def _load(results: Path) -> list[Stored]:
+    names = [path.stem.removesuffix(DETAILS) for path in results.glob(f"*{DETAILS}.json")]
+    known = list(PAPER_TABLES)
+    names.sort(key=lambda name: (known.index(name) if name in known else len(known), name))
+    return [
+        Stored(
+            name,
+            summary=_read(results / f"{name}.json"),
+            details=_read(results / f"{name}{DETAILS}.json"),
+            readings=pd.read_csv(table) if table.is_file() else None,
+            figures=tuple(
+                f"{RESULTS}/{path.name}" for path in sorted(results.glob(f"{name}_*.png"))
+            ),
+        )
+        for name in names
+        for table in [results / f"{name}{READINGS}.csv"]
+    ]
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError) as error:
+        raise InputError(f"{path} isn't there or isn't readable; gather the seeds again") from error
+
+
+def _as_json(content: Any) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
+def main() -> int:
+    """Make the page, say where it lies and return the exit status."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the data")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the documentation")
+    options = parser.parse_args()
+    try:
+        print(make_page(options.data, options.docs))  # noqa: T201
+    except InputError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""The page of results as Markdown, from stored results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from robustify.claims.rules import CLAIMS, Claim, Finding, verdict_of
+from robustify.comparison import attacked_columns
+from robustify.report import spread_in_per_cent
+
+PAPER_TABLES = {"mnist": "Table 1", "cifar": "Table 2"}
+WANTED_SEEDS = 3
+CAPTIONS = {
+    "accuracy_versus_epsilon.png": "Accuracy under one step against each net's own weights: l∞ as in the paper (Figs. 3, 6), "
+    "and l2 and l1, which it leaves out.",
+    "learning_curves.png": "Test accuracy after each epoch, against epochs (Fig. 5) and against seconds.",
+    "adversarial_set.png": "A sample of the adversarial set, the difference magnified (Figs. 2, 4).",
+    "single_pixel_flips.png": "One circled pixel flips the baseline's answer (Fig. 1).",
+}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is stored of one experiment.
+
+    Attributes:
+        name: of the experiment.
+        summary: see :func:`robustify.seeds.summarise`.
+        details: see :func:`robustify.across_seeds.gather`.
+        readings: see :func:`robustify.readings.readings_table`, if it was made.
+        figures: file names, relative to the page.
+    """
+
+    name: str
+    summary: Mapping[str, Any]
+    details: Mapping[str, Any]
+    readings: pd.DataFrame | None = None
+    figures: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Name of the experiment for people."""
+        return str(self.details["title"])
+
+    @property
+    def command(self) -> str:
+        """What gathers the experiment's seeds, after ``kedro run``."""
+        seeds = " ".join(map(str, self.summary["seeds"]))
+        return f"--pipeline={self.name}_seeds --params={self.name}.seeds='{seeds}'"
+
+
+def render(stored: Sequence[Stored]) -> str:
+    """Return the page.
+
+    Args:
+        stored: the experiments, in the order of the page.
+    """
+    decided = {
+        claim.name: {one.name: claim.decide(one.summary, one.details) for one in stored}
+        for claim in CLAIMS
+    }
+    parts = [
+        _HEAD,
+        _runs(stored),
+        "## The claims",
+        _verdicts(stored, decided),
+        *(_claim(claim, stored, decided[claim.name]) for claim in CLAIMS),
+        *(_accuracies(one) for one in stored),
+        *(_transfer(one) for one in stored),
+        *(_readings(one) for one in stored if one.readings is not None),
+        *(_figures(one) for one in stored if one.figures),
+        "## What hasn't been run",
+        _missing(stored),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_HEAD = """# Results
+
+This page is made by `python -m robustify.claims` from the files in [results/](results) and nothing else; no verdict is typed.
+Those files are made by `kedro run --pipeline=NAME_seeds` from the nets of every seed, and each seed's nets by
+`kedro run --pipeline=NAME_robust --params=NAME.seed=N`. C1 to C7 are the claims of Shaham, Yamada and Negahban (2015).
+Accuracies are in per cent, mean ± standard deviation over seeds where there are several. Radii and ε are changes of pixels on the [0, 1] scale.
+The control, which the paper lacks, is the baseline trained with another seed; robust nets share the control's seed."""
+
+
+def _runs(stored: Sequence[Stored]) -> str:
+    rows = []
+    for one in stored:
+        seeds = one.summary["seeds"]
+        count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}: {', '.join(map(str, seeds))}"
+        sizes = ", ".join(f"{size:,}" for size in one.summary["adversarial_set"]["size"])
+        theirs = one.details["paper"].get("adversarial_set_size")
+        rows.append(
+            [
+                one.title,
+                count,
+                sizes,
+                f"{theirs:,}" if theirs else "–",
+                f"`kedro run {one.command}`",
+            ]
+        )
+    return _table(
+        ["", "run with", "adversarial set, by seed", "the paper's", "gathered by"],
+        rows,
+    )
+
+
+def _verdicts(stored: Sequence[Stored], decided: Mapping[str, Mapping[str, list[Finding]]]) -> str:
+    rows = [
+        [
+            claim.name,
+            claim.says,
+            *(verdict_of(decided[claim.name][one.name]) for one in stored),
+            f"**{verdict_of(_all(decided[claim.name]))}**",
+        ]
+        for claim in CLAIMS
+    ]
+    return _table(["", "the paper says", *(one.title for one in stored), "together"], rows)
+
+
+def _claim(claim: Claim, stored: Sequence[Stored], found: Mapping[str, list[Finding]]) -> str:
+    rows = [
+        [one.title, finding.subject, finding.measured, "yes" if finding.holds else "no"]
+        for one in stored
+        for finding in found[one.name]
+    ]
+    return "\n\n".join(
+        [
+            f"### {claim.name}: {verdict_of(_all(found))}",
+            f"{claim.says}\n*Rule:* {claim.rule} Held means that all parts count, not held that none does.",
+            _table(["", "part", "measured", "counts"], rows) if rows else "Not measured.",
+            "Command: "
+            + ", ".join(
+                f"`kedro run {claim.command.format(experiment=one.name)}`" for one in stored
+            ),
+        ]
+    )
+
+
+def _accuracies(one: Stored) -> str:
+    paper = one.details["paper"].get("nets", {})
+    rows = []
+    for net, measured in one.summary["nets"].items():
+        theirs = paper.get(net)
+        radius = one.details["nets"][net]["uncertainty_set"].get("radius")
+        row = [net, f"{radius:.4g}" if radius else "–"]
+        for key in ("test_accuracy", "adversarial_set_accuracy"):
+            row += [
+                spread_in_per_cent(measured[key]),
+                f"{100 * theirs[key]:.2f}" if theirs else "–",
+            ]
+        rows.append(row)
+    beside = PAPER_TABLES.get(one.name, "no table")
+    return "\n\n".join(
+        [
+            f"## {one.title}: the paper's {beside} beside ours",
+            _table(
+                ["net", "radius", "test set", "the paper", "adversarial set", "the paper"], rows
+            ),
+        ]
+    )
+
+
+def _transfer(one: Stored) -> str:
+    about = one.details["transfer"]
+    parts = [
+        f"## {one.title}: who falls for whose examples",
+        f"Seed {about['seed']}, the first {about['images']:,} test images: single steps that fool the row's net, accuracy of the column's on "
+        "them; in brackets on their originals.",
+    ]
+    for norm, matrix in about["matrix"].items():
+        nets = list(matrix)
+        rows = [
+            [
+                f"{row} ({next(iter(columns.values()))['examples']:,})",
+                *(_cell(columns.get(column)) for column in nets),
+            ]
+            for row, columns in matrix.items()
+        ]
+        parts.append(f"{norm}, radius {about['sets'][norm]['radius']:.4g}:")
+        parts.append(_table(["made on (examples)", *nets], rows))
+    kinds = sorted(set(about["architectures"].values()))
+    parts.append(
+        f"All these nets are of one architecture, {kinds[0]}: transfer between architectures hasn't been measured here."
+        if len(kinds) == 1
+        else "Architectures: "
+        + ", ".join(f"{net} {kind}" for net, kind in about["architectures"].items())
+        + "."
+    )
+    return "\n\n".join(parts)
+
+
+def _cell(cell: Mapping[str, Any] | None) -> str:
+    if cell is None:
+        return "0 (100)"
+    if cell["accuracy"] is None:
+        return "–"
+    return f"{100 * cell['accuracy']:.1f} ({100 * cell['original_accuracy']:.1f})"
+
+
+def _readings(one: Stored) -> str:
+    table = one.readings
+    if table is None:
+        return ""
+    shown = ["net", "step", "radius", "set_size", "test_accuracy", "adversarial_set_accuracy"]
+    shown += attacked_columns(table)
+    rows = [[str(row[name]) for name in shown] for row in table.to_dict("records")]
+    return "\n\n".join(
+        [
+            f"## {one.title}: the three readings of Eq. 11",
+            "The same radius, seed and recipe; `set_size` is how many examples that reading makes against the baseline at the stored set's radius, "
+            "`pgd_ε` the accuracy under projected gradient in the l∞ ball ε. "
+            f"Command: `kedro run --pipeline={one.name}_readings`",
+            _table(shown, rows),
+        ]
+    )
+
+
+def _figures(one: Stored) -> str:
+    shown = [
+        f"![{caption}]({path})\n\n{caption}"
+        for name, caption in CAPTIONS.items()
+        for path in one.figures
+        if path.endswith(f"{one.name}_{name}")
+    ]
+    return "\n\n".join([f"## {one.title}: figures", *shown])
+
+
+def _missing(stored: Sequence[Stored]) -> str:
+    lines = []
+    for one in stored:
+        seeds = one.summary["seeds"]
+        if len(seeds) < WANTED_SEEDS:
+            listed = ", ".join(map(str, seeds))
+            lines.append(
+                f"{one.title} with more seeds than {listed}: `kedro run --pipeline={one.name}_robust "
+                f"--params={one.name}.seed={max(seeds) + 1}`"
+            )
+        if len(set(one.details["transfer"]["architectures"].values())) == 1:
+            lines.append(
+                f"{one.title}: transfer between architectures; name another net's file under `{one.name}.across_seeds.transfer.also`"
+            )
+        if not one.details["single_pixel"]:
+            lines.append(f"{one.title}: single-pixel flips; the paper has them on MNIST only")
+        if one.readings is None:
+            lines.append(f"{one.title}: the readings of Eq. 11 side by side")
+    known = {one.name for one in stored}
+    lines += [f"{name}: nothing stored" for name in PAPER_TABLES if name not in known]
+    return "\n".join(f"* {line}" for line in lines) or "Nothing of what this page is about."
+
+
+def _all(found: Mapping[str, list[Finding]]) -> list[Finding]:
+    return [finding for findings in found.values() for finding in findings]
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in lines)

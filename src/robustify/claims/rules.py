@@ -1,0 +1,316 @@
+"""One rule a claim: what each net must show, and what that makes of the claim.
+
+Every rule reads the stored summary and details (see :mod:`robustify.across_seeds`) and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from robustify.across_seeds import BEST
+from robustify.configuration import BASELINE
+from robustify.seeds import CONTROL
+
+Verdict = Literal["held", "in part", "not held", "not measured"]
+
+SIGNIFICANCE = 0.05
+# "about twice": an epoch's cost in epochs of standard training
+ABOUT_TWICE = (1.5, 2.5)
+# an accuracy counts as reached when it is as near to the final one
+HALF_A_POINT = 0.005
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one part of a claim came to: a net, or one half of what is claimed.
+
+    Attributes:
+        subject: the net or the half.
+        holds: whether the rule is met.
+        measured: the numbers, in words.
+    """
+
+    subject: str
+    holds: bool
+    measured: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the paper.
+
+    Attributes:
+        name: C1 to C7.
+        says: what the paper says.
+        rule: when a part of it counts as held, for people.
+        decide: makes the findings of one experiment from its summary and details.
+        command: that makes the numbers, after ``kedro run``.
+    """
+
+    name: str
+    says: str
+    rule: str
+    decide: Callable[[Mapping[str, Any], Mapping[str, Any]], list[Finding]]
+    command: str = "--pipeline={experiment}_seeds"
+
+
+def verdict_of(findings: Iterable[Finding]) -> Verdict:
+    """Return held if all parts hold, not held if none does, in part otherwise."""
+    held = [finding.holds for finding in findings]
+    if not held:
+        return "not measured"
+    if all(held):
+        return "held"
+    return "in part" if any(held) else "not held"
+
+
+def robust_nets(details: Mapping[str, Any]) -> list[str]:
+    """Return the names of the nets that were trained on a ball."""
+    return [net for net, about in details["nets"].items() if not about["trains_on_points"]]
+
+
+def higher_test_accuracy(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list[Finding]:
+    """C1: each robust net against the baseline on the same test images."""
+    found = []
+    for net in robust_nets(details):
+        tested = summary["tests"]["test_set"][net]
+        low, high = tested["interval"]
+        found.append(
+            Finding(
+                net,
+                low > 0,
+                f"{_points(tested['difference']['mean'])} (95 % interval {_points(low)} to {_points(high)}; "
+                f"McNemar's p by seed: {_p_values(tested['by_seed'])})",
+            )
+        )
+    return found
+
+
+def recovers_the_set(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list[Finding]:
+    """C2: each robust net against the control on the set of its own seed."""
+    found = []
+    for net in robust_nets(details):
+        tested = summary["tests"]["adversarial_set"].get(net)
+        if tested is None:
+            continue
+        ours = summary["nets"][net]["adversarial_set_accuracy"]["mean"]
+        control = summary["nets"][CONTROL]["adversarial_set_accuracy"]["mean"]
+        found.append(
+            Finding(
+                net,
+                _better_in_every_seed(tested["by_seed"]),
+                f"{_percent(ours)}, the control {_percent(control)} (p by seed: {_p_values(tested['by_seed'])})",
+            )
+        )
+    return found
+
+
+def harder_to_attack(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list[Finding]:
+    """C3: each robust net under l∞ steps on its own weights, against baseline and control."""
+    nets = details["nets"]
+    plain = [net for net in (BASELINE, CONTROL) if net in nets]
+    found = []
+    for net in robust_nets(details):
+        sweep = nets[net]["fgsm"]
+        leads = {
+            epsilon: accuracy["mean"] - max(nets[other]["fgsm"][epsilon]["mean"] for other in plain)
+            for epsilon, accuracy in sweep.items()
+        }
+        lost = [epsilon for epsilon, lead in leads.items() if lead <= 0]
+        widest = max(leads, key=lambda epsilon: leads[epsilon])
+        found.append(
+            Finding(
+                net,
+                not lost,
+                f"ahead of both at {len(leads) - len(lost)} of {len(leads)} ε, by most at {float(widest):.4g}: "
+                f"{_percent(sweep[widest]['mean'])} against {_percent(sweep[widest]['mean'] - leads[widest])}",
+            )
+        )
+    return found
+
+
+def about_twice_an_epoch(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list[Finding]:
+    """C4: seconds an epoch against standard training, and epochs until a net is near its final accuracy."""
+    nets = details["nets"]
+    plain = [net for net, about in nets.items() if about["trains_on_points"]]
+    standard = _mean(_seconds(nets[net]) for net in plain)
+    slowest = max(_epochs_needed(nets[net]) for net in plain)
+    found = []
+    for net in robust_nets(details):
+        ratio, epochs = _seconds(nets[net]) / standard, _epochs_needed(nets[net])
+        low, high = ABOUT_TWICE
+        found += [
+            Finding(
+                f"{net}: cost",
+                low <= ratio <= high,
+                f"{ratio:.2f} standard epochs ({_seconds(nets[net]):.1f} s against {standard:.1f} s)",
+            ),
+            Finding(
+                f"{net}: epochs",
+                epochs <= slowest,
+                f"within half a point of its final accuracy after {epochs:.1f} epochs, "
+                f"standard nets after {slowest:.1f}",
+            ),
+        ]
+    return found
+
+
+def one_pixel_flips(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list[Finding]:
+    """C5: test images whose label one pixel flips, against the baseline."""
+    counts = details["single_pixel"]
+    if not counts:
+        return []
+    first = counts[0]
+    flipped = ", ".join(f"{count['flipped']:,}" for count in counts)
+    return [
+        Finding(
+            BASELINE,
+            all(count["flipped"] > 0 for count in counts),
+            f"by seed {flipped} of {first['images']:,} test images with the {first['candidates']} most promising "
+            f"pixels tried; of the first {first['exhaustive_images']:,}, every pixel tried black and white: "
+            f"{', '.join(str(count['flipped_of_exhaustive']) for count in counts)} "
+            f"(the promising ones: {', '.join(str(count['flipped_of_exhaustive_by_candidates']) for count in counts)})",
+        )
+    ]
+
+
+def examples_transfer(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list[Finding]:
+    """C6: every net on every other's examples, against their originals."""
+    found = []
+    for norm, matrix in details["transfer"]["matrix"].items():
+        for row, columns in matrix.items():
+            tried = [cell for cell in columns.values() if cell["examples"]]
+            fooled = [
+                cell
+                for cell in tried
+                if cell["fooled"] > cell["mended"] and cell["p_value"] < SIGNIFICANCE
+            ]
+            if tried:
+                accuracies = sorted(cell["accuracy"] for cell in tried)
+                found.append(
+                    Finding(
+                        f"{norm} examples of {row}",
+                        len(fooled) == len(tried),
+                        f"{tried[0]['examples']:,} examples fool {len(fooled)} of {len(tried)} other nets more often than "
+                        f"their originals do; accuracy on them {_percent(accuracies[0])} to {_percent(accuracies[-1])}",
+                    )
+                )
+    return found
+
+
+def linf_is_best(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list[Finding]:
+    """C7: the l∞ net against the other robust nets, on the stored set and under l∞ steps."""
+    tests = details["best_on_adversarial_set"]
+    others = [net for net in robust_nets(details) if net != BEST]
+    if not others or not tests:
+        return []
+    nets, stored = details["nets"], summary["nets"]
+    differences = "; ".join(
+        f"{_points(stored[BEST]['adversarial_set_accuracy']['mean'] - stored[net]['adversarial_set_accuracy']['mean'])} "
+        f"on {net} (p by seed: {_p_values(tests[net])})"
+        for net in others
+    )
+    sweep = nets[BEST]["fgsm"]
+    ahead = [
+        epsilon
+        for epsilon, accuracy in sweep.items()
+        if all(accuracy["mean"] > nets[net]["fgsm"][epsilon]["mean"] for net in others)
+    ]
+    return [
+        Finding(
+            "stored set", all(_better_in_every_seed(tests[net]) for net in others), differences
+        ),
+        Finding(
+            "new attacks",
+            len(ahead) == len(sweep),
+            f"ahead of the other robust nets at {len(ahead)} of {len(sweep)} ε",
+        ),
+    ]
+
+
+CLAIMS = (
+    Claim(
+        "C1",
+        "Robust training improves accuracy on clean test images.",
+        "A net counts if its test accuracy is above the baseline's and the 95 % bootstrap interval of the difference "
+        "(over test images, averaged over seeds) lies above 0.",
+        higher_test_accuracy,
+    ),
+    Claim(
+        "C2",
+        "Robust training recovers much of the stored adversarial set.",
+        f"A net counts if in every seed it has more of the set right than the control, McNemar's p < {SIGNIFICANCE}: "
+        "what the control has right comes free with another seed.",
+        recovers_the_set,
+    ),
+    Claim(
+        "C3",
+        "New adversarial examples are harder to make, for every norm trained on, even with l∞ attacks.",
+        "A net counts if its mean accuracy under one l∞ step on its own weights is above both the baseline's and "
+        "the control's at every ε of the sweep.",
+        harder_to_attack,
+    ),
+    Claim(
+        "C4",
+        "Robust training takes about twice as long an epoch, and no more epochs.",
+        f"Cost counts if an epoch takes {ABOUT_TWICE[0]} to {ABOUT_TWICE[1]} times that of the standard nets; epochs count if "
+        "the net is within half a point of its final test accuracy no later than the slower standard net.",
+        about_twice_an_epoch,
+    ),
+    Claim(
+        "C5",
+        "Changing one pixel can flip a label.",
+        "It counts if in every seed at least one test image that the baseline has right is flipped.",
+        one_pixel_flips,
+    ),
+    Claim(
+        "C6",
+        "Adversarial examples transfer between nets (the paper cites this and doesn't measure it).",
+        "The examples of a net count if every other net gets more of them wrong than of their originals, "
+        f"McNemar's p < {SIGNIFICANCE}.",
+        examples_transfer,
+        "--pipeline={experiment}_seeds --tags=transfer",
+    ),
+    Claim(
+        "C7",
+        "The l∞ net is the best robust net, on the stored set and under new attacks.",
+        f"The stored set counts if in every seed the l∞ net has more right than every other robust net, McNemar's p < {SIGNIFICANCE}; "
+        "new attacks count if its mean accuracy under one l∞ step is the highest of the robust nets at every ε.",
+        linf_is_best,
+    ),
+)
+
+
+def _better_in_every_seed(tests: Iterable[Mapping[str, Any]]) -> bool:
+    return all(test["difference"] > 0 and test["p_value"] < SIGNIFICANCE for test in tests)
+
+
+def _seconds(net: Mapping[str, Any]) -> float:
+    return _mean(seconds for curve in net["curves"]["seconds"] for seconds in curve)
+
+
+def _epochs_needed(net: Mapping[str, Any]) -> float:
+    """Return the epochs, averaged over seeds, until test accuracy is within half a point of the last epoch's."""
+    return _mean(
+        1 + next(i for i, accuracy in enumerate(curve) if accuracy >= curve[-1] - HALF_A_POINT)
+        for curve in net["curves"]["test_accuracy"]
+    )
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed)
+
+
+def _p_values(tests: Iterable[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{test['p_value']:.2g}" for test in tests)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.2f}".replace("-", "−")

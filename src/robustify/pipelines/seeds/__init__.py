@@ -1,0 +1,1 @@
+"""One experiment across seeds: what is measured of the stored nets, and gathered."""

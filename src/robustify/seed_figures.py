@@ -1,0 +1,112 @@
+"""Figures over all seeds: lines are means, bands reach one standard deviation to either side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from robustify.figures import SMALL_EPSILON, STYLE, line_of
+
+_NORMS = {"linf": "$\\ell_\\infty$", "l2": "$\\ell_2$", "l1": "$\\ell_1$"}
+# of the training, to set the axis by: the first epochs would squeeze everything else into a line
+_LATE_SHARE = 0.5
+
+
+def accuracy_versus_epsilon(details: Mapping[str, Any]) -> Figure:
+    """Draw accuracy under one step against each net's own weights (Figs. 3 and 6), a panel a norm.
+
+    Args:
+        details: see :func:`robustify.across_seeds.gather`.
+    """
+    nets = details["nets"]
+    first = next(iter(nets.values()))
+    norms = ["linf", *(norm for norm in ("l2", "l1") if norm in first["steps"])]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(1.2 + 3.4 * len(norms), 4.1), layout="constrained")
+        panels = figure.subplots(1, len(norms), squeeze=False, sharey=True)[0]
+        for axes, norm in zip(panels, norms, strict=True):
+            levels = norm == "linf" and max(map(float, first["fgsm"])) < SMALL_EPSILON
+            for net, measured in nets.items():
+                sweep = measured["fgsm"] if norm == "linf" else measured["steps"][norm]
+                clean = [curve[-1] for curve in measured["curves"]["test_accuracy"]]
+                _band(
+                    axes,
+                    net,
+                    [0.0, *(float(epsilon) * (255 if levels else 1) for epsilon in sweep)],
+                    [clean, *(accuracy["values"] for accuracy in sweep.values())],
+                )
+            axes.set(xlabel="radius" + (" in levels of 255" if levels else ""), ylim=(0, 101))
+            axes.set_title(f"one {_NORMS[norm]} step", fontsize=10)
+            axes.set_xlim(left=0)
+        panels[0].set_ylabel("accuracy on the attacked test set (%)")
+        _legend(figure, panels[0])
+        figure.suptitle(
+            f"{details['title']}: one step against each net's own weights{_of(details)}"
+        )
+    return figure
+
+
+def learning_curves(details: Mapping[str, Any]) -> Figure:
+    """Draw test accuracy after each epoch, against epochs (Fig. 5) and against seconds of training.
+
+    Args:
+        details: see :func:`robustify.across_seeds.gather`.
+    """
+    nets = details["nets"]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9.6, 4.3), layout="constrained")
+        by_epoch, by_second = figure.subplots(1, 2, sharey=True)
+        for net, measured in nets.items():
+            accuracies = list(zip(*measured["curves"]["test_accuracy"], strict=True))
+            seconds = np.cumsum(measured["curves"]["seconds"], axis=1).mean(axis=0)
+            _band(by_epoch, net, range(1, len(accuracies) + 1), accuracies)
+            _band(by_second, net, seconds.tolist(), accuracies)
+        by_epoch.set(xlabel="epoch", ylabel="test accuracy (%)", ylim=_limits(nets.values()))
+        by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True))
+        by_second.set(xlabel="seconds of training")
+        by_second.set_xlim(left=0)
+        _legend(figure, by_epoch)
+        figure.suptitle(f"{details['title']}: test accuracy after each epoch{_of(details)}")
+    return figure
+
+
+def _band(
+    axes: Axes, net: str, places: Iterable[float], accuracies: Iterable[Sequence[float]]
+) -> None:
+    """Draw one net: at each place the mean over seeds, in per cent, and its standard deviation."""
+    shares = 100 * np.asarray(list(accuracies), dtype=float)
+    positions, mean = list(places), shares.mean(axis=1)
+    style = line_of(net)
+    axes.plot(positions, mean, marker="o", ms=3, **style)
+    if shares.shape[1] > 1:
+        deviation = shares.std(axis=1, ddof=1)
+        axes.fill_between(
+            positions, mean - deviation, mean + deviation, color=style["color"], alpha=0.18, lw=0
+        )
+
+
+def _limits(nets: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
+    curves = [100 * np.asarray(measured["curves"]["test_accuracy"]) for measured in nets]
+    late = [curve[:, int(_LATE_SHARE * curve.shape[1]) :] for curve in curves]
+    top, lowest = max(map(np.max, curves)), min(map(np.min, late))
+    margin = max(0.15 * (top - lowest), 0.05)
+    return max(lowest - 2 * margin, 0.0), min(top + margin, 100.5)
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False
+    )
+
+
+def _of(details: Mapping[str, Any]) -> str:
+    seeds = details["seeds"]
+    if len(seeds) == 1:
+        return f" (seed {seeds[0]})"
+    return f" (mean ± standard deviation of {len(seeds)} seeds)"

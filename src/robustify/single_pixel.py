@@ -1,0 +1,105 @@
+"""Which images one changed pixel can flip (the paper's Fig. 1, counted)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from robustify.devices import full_precision
+from robustify.maximisers import evaluation_mode, input_gradient
+from robustify.measurement import BATCH_SIZE, predict
+
+
+def flipped_by_promising_pixels(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    candidates: int,
+    batch_size: int = BATCH_SIZE,
+) -> Tensor:
+    """Return which images the net has right and gets wrong once one of a few pixels goes to its extreme.
+
+    Tried are the pixels on which the loss gains most to first order (Eq. 11 with the l1 ball), each set to
+    0 or 1 in every channel as the gradient's sign says. So the count is a lower bound.
+
+    Args:
+        net: maps images in [0, 1] to logits.
+        images: uint8, shape (N, C, H, W).
+        labels: true classes, int64, shape (N,).
+        candidates: pixels tried of every image; all if there are fewer.
+        batch_size: images a pass.
+
+    Returns:
+        bool, shape (N,), on the CPU.
+    """
+    device = next(net.parameters()).device
+    found = []
+    with evaluation_mode(net), full_precision():
+        for batch, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+            x, y = _pixels(batch, device), y.to(device)
+            gradient = input_gradient(net, x, y)
+            extreme = (gradient > 0).to(x.dtype)
+            gain = (gradient * (extreme - x)).sum(dim=1).flatten(1)
+            places = gain.topk(min(candidates, gain.shape[1]), dim=1).indices
+            flipped = torch.zeros(len(x), dtype=torch.bool, device=device)
+            for place in places.T:
+                flipped |= _classes(net, _with_pixel(x, extreme, place)) != y
+            found.append((flipped & (_classes(net, x) == y)).cpu())
+    return torch.cat(found)
+
+
+def flipped_by_any_pixel(
+    net: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int = BATCH_SIZE
+) -> Tensor:
+    """Return which images the net has right and gets wrong once any one pixel is black or white.
+
+    Every pixel is tried with 0 and with 1 in all channels: 2·H·W passes an image.
+
+    Args:
+        net: maps images in [0, 1] to logits.
+        images: uint8, shape (N, C, H, W).
+        labels: true classes, int64, shape (N,).
+        batch_size: images a pass.
+
+    Returns:
+        bool, shape (N,), on the CPU.
+    """
+    device = next(net.parameters()).device
+    right = predict(net, images) == labels
+    flipped = torch.zeros(len(images), dtype=torch.bool)
+    with evaluation_mode(net), full_precision():
+        for index in right.nonzero()[:, 0].tolist():
+            x = _pixels(images[index : index + 1], device)
+            flipped[index] = any(
+                bool((_classes(net, tried) != labels[index].to(device)).any())
+                for tried in _every_pixel(x).split(batch_size)
+            )
+    return flipped
+
+
+def _every_pixel(x: Tensor) -> Tensor:
+    """Return copies of one image, one for each pixel and each of 0 and 1, shape (2·H·W, C, H, W)."""
+    pixels = x.shape[2] * x.shape[3]
+    places = torch.arange(pixels, device=x.device)
+    copies = x.expand(pixels, -1, -1, -1)
+    return torch.cat(
+        [_with_pixel(copies, torch.full_like(copies, value), places) for value in (0.0, 1.0)]
+    )
+
+
+def _with_pixel(x: Tensor, extreme: Tensor, place: Tensor) -> Tensor:
+    """Return images with one pixel each, at flat index ``place``, taken from ``extreme``."""
+    index = place.view(-1, 1, 1).expand(-1, x.shape[1], 1)
+    changed = x.flatten(2).scatter(2, index, extreme.flatten(2).gather(2, index))
+    return changed.view_as(x)
+
+
+@torch.no_grad()
+def _classes(net: nn.Module, x: Tensor) -> Tensor:
+    logits: Tensor = net(x.contiguous(memory_format=torch.channels_last))
+    return logits.argmax(dim=1)
+
+
+def _pixels(batch: Tensor, device: torch.device) -> Tensor:
+    return batch.to(device).contiguous(memory_format=torch.channels_last).float().div_(255)
