@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 
 import pytest
 import torch
@@ -294,3 +295,29 @@ def test_bad_recipes_are_refused_by_name() -> None:
         make_schedule(name="cosine", steps=1, steps_per_epoch=1)
     with pytest.raises(InputError, match="learning_rat"):
         make_descent(LinearNet(2, 2), name="sgd", steps=1, steps_per_epoch=1, learning_rat=1.0)
+    with pytest.raises(InputError, match="compile is 'fast'; known: default"):
+        Recipe(epochs=1, batch_size=1, optimiser=SGD, compile="fast")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_passes_give_the_weights_of_plain_ones() -> None:
+    pictures, labels = images(32)
+    trained = []
+    for mode in (None, "default"):
+        net = make_net("airbench", widths=[8, 8, 8])
+        train(
+            net,
+            pictures.repeat(1, 3, 1, 1),
+            labels,
+            objective=objective("linf", radius=0.1),
+            recipe=Recipe(
+                epochs=1, batch_size=16, optimiser=SGD, precision="float32", compile=mode
+            ),
+            seed=0,
+            evaluate=lambda net: 0.0,
+        )
+        trained.append(net.state_dict())
+    plain, compiled = trained
+    assert plain.keys() == compiled.keys()
+    for name, weights in plain.items():
+        torch.testing.assert_close(compiled[name], weights, rtol=1e-4, atol=1e-5)

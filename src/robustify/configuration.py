@@ -118,6 +118,7 @@ class Training(_Strict):
     watch: Watch | None = None
     averaging: float = Field(default=0.0, ge=0, lt=1)
     radius_warmup: float = Field(default=0.0, ge=0, lt=1)
+    compile: Literal["default", "reduce-overhead", "max-autotune"] | None = None
 
 
 class OwnTraining(Training):

@@ -67,6 +67,8 @@ class Course:
         self._generator = torch.Generator().manual_seed(seed)
         initialise(net, images, self._generator)
         net.to(device).to(memory_format=torch.channels_last)
+        # its weights are the net's own; only the passes of the training go through it
+        self._passes = torch.compile(net, mode=recipe.compile) if recipe.compile else net
         self._images, self._labels = images.to(device), labels.to(device)
         self._descent = make_descent(
             net,
@@ -101,7 +103,7 @@ class Course:
                 objective = self._objective.for_examples(chosen)
                 if self._recipe.radius_warmup:
                     objective = objective.at_radius(self._share_of_radius(self.taken))
-                loss = objective(self._net, x, y, generator=self._ascent_generator)
+                loss = objective(self._passes, x, y, generator=self._ascent_generator)
             loss.backward()
             self._descent.step()
             if self._average is not None:

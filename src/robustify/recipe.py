@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from robustify.devices import Precision
 from robustify.errors import InputError
 from robustify.watch import Seen, Watch
+
+CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
+# those of torch.compile; reduce-overhead records CUDA graphs where there is a GPU
+COMPILE_MODES: tuple[CompileMode, ...] = get_args(CompileMode)
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Recipe:
         watch: what is looked at on them after every epoch; nothing if left out.
         averaging: decay of the weights' moving average, whose end is the result; 0 takes the last weights.
         radius_warmup: share of the training over which the set's radius rises linearly to its full size.
+        compile: mode of ``torch.compile`` for the net's passes, one of ``COMPILE_MODES``; None leaves it out.
 
     Raises:
         ValueError: if a number is out of range.
@@ -43,6 +48,7 @@ class Recipe:
     watch: Watch | None = None
     averaging: float = 0.0
     radius_warmup: float = 0.0
+    compile: CompileMode | None = None
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Recipe:
@@ -58,6 +64,10 @@ class Recipe:
         for name in ("averaging", "radius_warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
+        if self.compile not in (None, *COMPILE_MODES):
+            raise InputError(
+                f"compile is {self.compile!r}; known: {', '.join(COMPILE_MODES)}, null"
+            )
         if self.watch is not None and (self.watch.images or 1) > self.held_out:
             raise InputError(
                 f"watch looks at {self.watch.images or 'the held-out'} images, but held_out is {self.held_out}; raise it"
