@@ -123,7 +123,7 @@ def test_what_was_measured_of_something_else_is_refused(key: str, what: str) -> 
 def test_seeds_of_other_parameters_are_refused() -> None:
     measured = copy.deepcopy(measured_of((0, 1)))
     measured[1, "linf", "evaluation"]["uncertainty_set"]["radius"] = 0.7
-    with pytest.raises(InputError, match="linf was trained on .* with seed 1; run the experiment"):
+    with pytest.raises(InputError, match=r"linf was trained on .* with seed 1; run the experiment"):
         gathered(measured)
 
 
