@@ -65,6 +65,34 @@ def test_the_code_imports_nothing_that_does_not_count(
                     assert str(node.module).split(".")[1] in counted, f"{source}: {node.module}"
 
 
+@pytest.mark.parametrize("stage", ["mnist_seed", "mnist_seeds", "cifar_seed", "cifar_seeds"])
+def test_dvc_lists_all_that_the_code_of_the_seeds_imports(stage: str) -> None:
+    listed = _sources(yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"][stage])
+    counted = {name.removesuffix(".py") for name in listed} | CARRIERS
+    for name in listed - {"templates"}:
+        path = PACKAGE / name
+        for source in [path] if path.is_file() else path.rglob("*.py"):
+            for imported in _imports(source):
+                known = imported.split(".")[0] in counted or imported in counted
+                in_folder = any(imported.startswith(f"{folder}.") for folder in _dotted(counted))
+                assert known or in_folder, f"{source}: {imported}"
+
+
+def _imports(source: Path) -> set[str]:
+    """Return the modules of the package that a source imports, without the package's name."""
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("robustify."):
+            found.add(str(node.module).removeprefix("robustify."))
+        if isinstance(node, ast.ImportFrom) and node.module == "robustify":
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def _dotted(names: set[str]) -> set[str]:
+    return {name.replace("/", ".") for name in names}
+
+
 def test_dvc_lists_the_same_code() -> None:
     stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
     for experiment in ("mnist", "cifar"):

@@ -59,6 +59,18 @@ def test_the_same_code_makes_the_same_bytes(
     assert "the same bytes (SHA-256 " in capsys.readouterr().out
 
 
+def test_the_set_of_another_seed_is_found_in_its_folder(data: Path) -> None:
+    for layer in ("05_model_input", "06_models"):
+        folder = data / layer / "mnist"
+        files = list(folder.iterdir())
+        (folder / "seed_3").mkdir()
+        for file in files:
+            file.rename(folder / "seed_3" / file.name)
+    assert regenerate("mnist", data, seed=3) == []
+    with pytest.raises(FileNotFoundError, match="mnist/adversarial_set"):
+        regenerate("mnist", data)
+
+
 def test_the_manifest_says_by_what_it_was_made(data: Path) -> None:
     about = load_tensors(data / SET).provenance
     net = load_tensors(data / "06_models/mnist/baseline.safetensors").provenance

@@ -1,6 +1,6 @@
 """Makes a stored adversarial set anew from its manifest and compares the two byte for byte.
 
-Usage: python -m robustify.regenerate EXPERIMENT
+Usage: python -m robustify.regenerate EXPERIMENT [--seed N]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 from robustify.configuration import BASELINE
 from robustify.errors import InputError
 from robustify.pipelines.adversarial_set.nodes import make_adversarial_set
+from robustify.placement import HOME_SEED, folder_of
 from robustify.storage import (
     PROVENANCE_HASH,
     TENSORS_HASH,
@@ -30,7 +31,7 @@ from robustify.storage import (
 DATA = Path("data")
 
 
-def regenerate(experiment: str, data: Path = DATA) -> list[str]:
+def regenerate(experiment: str, data: Path = DATA, *, seed: int = HOME_SEED) -> list[str]:
     """Return in what the set made anew differs from the stored one; nothing if they are the same bytes.
 
     It is made by the configuration that its manifest holds, from the net and the test data that lie in
@@ -39,21 +40,24 @@ def regenerate(experiment: str, data: Path = DATA) -> list[str]:
     Args:
         experiment: its name.
         data: folder of the project's data.
+        seed: of the experiment whose set it is.
 
     Raises:
         InputError: if a file is damaged or the set has no manifest.
         FileNotFoundError: if the set, the net or the test data isn't there.
     """
-    path = data / "05_model_input" / experiment / "adversarial_set.safetensors"
+    path = _path(experiment, data, seed)
     stored = load_tensors(path)
     manifest = stored.provenance.get("manifest")
     if manifest is None:
         raise InputError(
             f"{path} has no manifest; make it anew: kedro run --pipeline={experiment}_robust "
-            f"--nodes={experiment}.attack"
+            f"--nodes={experiment}.attack --params={experiment}.seed={seed}"
         )
     made, _ = make_adversarial_set(
-        load_trained_net(data / "06_models" / experiment / f"{BASELINE}.safetensors"),
+        load_trained_net(
+            data / "06_models" / folder_of(experiment, seed) / f"{BASELINE}.safetensors"
+        ),
         load_tensors(data / "02_intermediate" / experiment / "test_data.safetensors"),
         **manifest["configuration"],
     )
@@ -63,6 +67,10 @@ def regenerate(experiment: str, data: Path = DATA) -> list[str]:
         if again.read_bytes() == path.read_bytes():
             return []
         return list(differences(stored, load_tensors(again))) or ["the order of bytes in the file"]
+
+
+def _path(experiment: str, data: Path, seed: int) -> Path:
+    return data / "05_model_input" / folder_of(experiment, seed) / "adversarial_set.safetensors"
 
 
 def differences(stored: Tensors, made: Tensors) -> Iterator[str]:
@@ -110,13 +118,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("experiment", help="e.g. mnist")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data")
+    parser.add_argument("--seed", type=int, default=HOME_SEED, help="of the experiment")
     options = parser.parse_args()
     try:
-        found = regenerate(options.experiment, options.data)
+        found = regenerate(options.experiment, options.data, seed=options.seed)
     except (InputError, FileNotFoundError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
-    path = options.data / "05_model_input" / options.experiment / "adversarial_set.safetensors"
+    path = _path(options.experiment, options.data, options.seed)
     if found:
         print(f"{path} made anew differs in:", *found, sep="\n  ")  # noqa: T201
         return 1

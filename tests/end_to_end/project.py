@@ -21,7 +21,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.seconds = 0.0
-        for name in ("conf", "src", "pyproject.toml", ".telemetry"):
+        for name in ("conf", "notebooks", "src", "pyproject.toml", ".telemetry"):
             source = PROJECT / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
         raw = PROJECT / "data" / "01_raw"

@@ -15,6 +15,7 @@ from robustify import load_net
 from robustify.measurement import accuracy
 from robustify.storage import load_tensors
 
+from ..notebooks import execute, printed
 from .project import Project, without_times
 
 SMALL = {
@@ -263,3 +264,57 @@ def test_a_damaged_file_is_named_in_one_line(project: Project, runs: dict[str, s
     assert failed.returncode != 0
     assert "l2.safetensors is damaged" in (failed.stderr + failed.stdout).replace("\n", " ")
     assert "Traceback" not in failed.stderr + failed.stdout
+
+
+def test_another_seed_leaves_the_first_alone_and_both_are_gathered(
+    project: Project, runs: dict[str, str]
+) -> None:
+    data = project.folder / "data"
+    before = {
+        path: path.read_bytes()
+        for layer in ("02_intermediate", "05_model_input", "06_models", "07_model_output")
+        for path in (data / layer / "mnist").rglob("*.*")
+        if path.is_file()
+    }
+    gather = ("run", "--pipeline=mnist_seeds", "--env=quick")
+    small = f"--params={SMALL['mnist']},mnist.seeds=0 1"
+    refused = project.kedro(*gather, small, check=False)
+    assert refused.returncode != 0
+    message = " ".join(refused.stderr.split())
+    assert "mnist with seed 1" in message
+    assert "kedro run --pipeline=mnist_robust --params=mnist.seed=1" in message
+
+    parameters = f"--params={SMALL['mnist']},mnist.seed=1"
+    project.kedro("run", "--pipeline=mnist_robust", "--env=quick", parameters)
+    assert {path: path.read_bytes() for path in before} == before
+    other = json.loads((data / "08_reporting/mnist/seed_1/results.json").read_text())
+    assert other["seed"] == 1
+
+    text = project.kedro(*gather, small).stdout
+    assert "mean ± standard deviation of seeds 0, 1" in text
+    folder = data / "08_reporting/mnist/across_seeds"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert set(summary) == {"seeds", "adversarial_set", "nets", "tests"}
+    each = [project.results("mnist"), other]
+    for net, measured in summary["nets"].items():
+        for key in ("test_accuracy", "adversarial_set_accuracy"):
+            expected = [results["nets"][net][key] for results in each]
+            assert measured[key]["values"] == pytest.approx(expected)
+    assert {path.name for path in (folder / "figures").glob("*.png")} == {
+        "accuracy_versus_epsilon.png",
+        "adversarial_set.png",
+        "learning_curves.png",
+        "single_pixel_flips.png",
+    }
+
+
+def test_the_notebook_walks_through_what_is_stored(
+    project: Project, runs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", project.store)
+    for experiment in SMALL:
+        monkeypatch.setenv("ROBUSTIFY_EXPERIMENT", experiment)
+        executed = execute(project.folder / "notebooks" / "reproduce_the_paper.ipynb")
+        text = printed(executed)
+        assert "the l∞ net:" in text
+        assert f"{project.results(experiment)['adversarial_set']['size']:,} examples" in text

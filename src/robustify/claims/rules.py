@@ -125,7 +125,8 @@ def harder_to_attack(summary: Mapping[str, Any], details: Mapping[str, Any]) -> 
                 net,
                 not lost,
                 f"ahead of both at {len(leads) - len(lost)} of {len(leads)} ε, by most at {float(widest):.4g}: "
-                f"{_percent(sweep[widest]['mean'])} against {_percent(sweep[widest]['mean'] - leads[widest])}",
+                f"{_percent(sweep[widest]['mean'])} against {_percent(sweep[widest]['mean'] - leads[widest])}"
+                f"{_under_more_steps(nets, net)}",
             )
         )
     return found
@@ -281,6 +282,19 @@ CLAIMS = (
         linf_is_best,
     ),
 )
+
+
+def _under_more_steps(nets: Mapping[str, Any], net: str) -> str:
+    """Return what the brief verification's attacks leave a net and the baseline in the balls that both were put in."""
+    plain = {
+        (row["norm"], row["epsilon"]): row["accuracy"]["mean"] for row in nets[BASELINE]["attacked"]
+    }
+    return "".join(
+        f"; under more steps ({row['norm']} {row['epsilon']:.4g}, {row['images']:,} images) "
+        f"{_percent(row['accuracy']['mean'])} against the baseline's {_percent(plain[row['norm'], row['epsilon']])}"
+        for row in nets[net]["attacked"]
+        if (row["norm"], row["epsilon"]) in plain
+    )
 
 
 def _better_in_every_seed(tests: Iterable[Mapping[str, Any]]) -> bool:

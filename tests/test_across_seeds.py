@@ -1,0 +1,150 @@
+"""What is gathered over seeds is what was stored, and its figures show it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from robustify.across_seeds import gather
+from robustify.errors import InputError
+from robustify.seed_figures import accuracy_versus_epsilon, learning_curves
+from robustify.significance import mcnemar
+from robustify.storage import Tensors
+
+NETS = ("baseline", "control", "l2", "linf")
+LABELS = np.arange(100) % 10
+RIGHT = {"baseline": 90, "control": 91, "l2": 93, "linf": 95}
+STORED = {"baseline": 0, "control": 12, "l2": 15, "linf": 18}
+
+
+def predictions(labels: np.ndarray, right: int) -> torch.Tensor:
+    wrong = np.arange(len(labels)) >= right
+    return torch.from_numpy((labels + wrong) % 10)
+
+
+def measured_of(seeds: tuple[int, ...]) -> dict[tuple[int, str, str], Any]:
+    found: dict[tuple[int, str, str], Any] = {}
+    for seed in seeds:
+        stored = LABELS[: 20 + seed]
+        found[seed, "", "adversarial_set"] = Tensors(
+            {"labels": torch.from_numpy(stored)},
+            {
+                "tensors_sha256": f"set {seed}",
+                "size": len(stored),
+                "by_norm": {"l2": len(stored)},
+                "sets": {"l2": {"radius": 1.0}},
+            },
+        )
+        for net in NETS:
+            share = RIGHT[net] / 100 - 0.01 * seed
+            robust = {"name": net, "radius": 0.5}
+            found[seed, net, "predictions"] = Tensors(
+                {
+                    "test_set": predictions(LABELS, RIGHT[net] - seed),
+                    "adversarial_set": predictions(stored, STORED[net]),
+                },
+                {
+                    "net_sha256": f"{net} {seed}",
+                    "test_data_sha256": "test",
+                    "adversarial_set_sha256": f"set {seed}",
+                },
+            )
+            found[seed, net, "steps"] = {
+                "images": 100,
+                "accuracy": {"l2": {"1": share - 0.2, "0.5": share - 0.1}},
+            }
+            found[seed, net, "evaluation"] = {
+                "uncertainty_set": robust if net in ("l2", "linf") else {"name": "point"},
+                "epsilon_sweep": {"0.1": share - 0.1, "0.2": share - 0.3},
+                "weights_sha256": f"{net} {seed}",
+            }
+            found[seed, net, "learning_curve"] = pd.DataFrame(
+                {"test_accuracy": [0.5, share], "seconds": [10.0 + seed, 12.0 + seed]}
+            )
+            found[seed, net, "verification"] = {
+                "images": 50,
+                "measured": [
+                    {"norm": "linf", "epsilon": 0.1, "attack": "pgd_10", "accuracy": 0.6},
+                    {"norm": "linf", "epsilon": 0.1, "attack": "all_attacks", "accuracy": 0.5},
+                ],
+            }
+    return found
+
+
+SETTINGS = {"title": "MNIST", "environment": "base", "paper": {"nets": {}}}
+
+
+def gathered(measured: dict[tuple[int, str, str], Any]) -> tuple[dict, dict]:
+    return gather(
+        labels=LABELS, test_data_sha256="test", transfer={}, settings=SETTINGS, measured=measured
+    )
+
+
+def test_the_details_are_those_stored() -> None:
+    summary, details = gathered(measured_of((0, 1)))
+    assert summary["seeds"] == details["seeds"] == [0, 1]
+    assert summary["adversarial_set"]["size"] == [20, 21]
+    assert summary["nets"]["l2"]["test_accuracy"]["values"] == [0.93, 0.92]
+    assert summary["nets"]["linf"]["adversarial_set_accuracy"]["values"] == [18 / 20, 18 / 21]
+    linf = details["nets"]["linf"]
+    assert linf["fgsm"]["0.2"]["values"] == pytest.approx([0.65, 0.64])
+    assert linf["steps"]["l2"]["0.5"]["mean"] == pytest.approx(0.845)
+    assert linf["curves"]["seconds"] == [[10, 12], [11, 13]]
+    (row,) = linf["attacked"]
+    assert (row["norm"], row["epsilon"], row["accuracy"]["mean"]) == ("linf", 0.1, 0.5)
+    assert not linf["trains_on_points"]
+    assert details["nets"]["control"]["trains_on_points"]
+    # of twenty examples linf has eighteen, l2 the first fifteen of them
+    best = details["best_on_adversarial_set"]
+    assert set(best) == {"l2"}
+    assert best["l2"][0]["p_value"] == mcnemar(3, 0)
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [
+        ("net_sha256", "net"),
+        ("test_data_sha256", "test data"),
+        ("adversarial_set_sha256", "adversarial set"),
+    ],
+)
+def test_what_was_measured_of_something_else_is_refused(key: str, what: str) -> None:
+    measured = measured_of((0, 1))
+    measured[1, "l2", "predictions"].provenance[key] = "another"
+    with pytest.raises(InputError, match=f"l2 of seed 1 was measured with another {what}"):
+        gathered(measured)
+
+
+def test_seeds_of_other_parameters_are_refused() -> None:
+    measured = copy.deepcopy(measured_of((0, 1)))
+    measured[1, "linf", "evaluation"]["uncertainty_set"]["radius"] = 0.7
+    with pytest.raises(InputError, match=r"linf was trained on .* with seed 1; run the experiment"):
+        gathered(measured)
+
+
+def test_bands_are_means_and_deviations() -> None:
+    _, details = gathered(measured_of((0, 1)))
+    linf_panel, l2_panel = accuracy_versus_epsilon(details).axes
+    line = linf_panel.lines[-1]
+    np.testing.assert_allclose(line.get_xdata(), [0, 0.1, 0.2])
+    np.testing.assert_allclose(line.get_ydata(), [94.5, 84.5, 64.5])
+    (outline,) = linf_panel.collections[-1].get_paths()
+    heights = outline.vertices[outline.vertices[:, 0] == 0.2][:, 1]
+    # two values one point apart deviate by 1/√2
+    np.testing.assert_allclose([heights.min(), heights.max()], 64.5 + np.array([-1, 1]) / 2**0.5)
+    np.testing.assert_allclose(sorted(l2_panel.lines[-1].get_xdata()), [0, 0.5, 1])
+    by_epoch, by_second = learning_curves(details).axes
+    np.testing.assert_allclose(by_epoch.lines[-1].get_xdata(), [1, 2])
+    np.testing.assert_allclose(by_second.lines[-1].get_xdata(), [10.5, 23])
+
+
+def test_one_seed_has_no_band() -> None:
+    _, details = gathered(measured_of((0,)))
+    figure = accuracy_versus_epsilon(details)
+    assert all(not axes.collections for axes in figure.axes)
+    assert "(seed 0)" in figure.get_suptitle()

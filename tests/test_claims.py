@@ -1,0 +1,275 @@
+"""Verdicts follow from numbers by the rules on the page, and the page from stored files."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robustify.claims.__main__ import main, make_page
+from robustify.claims.rules import CLAIMS, Finding, verdict_of
+from robustify.errors import InputError
+from robustify.significance import over_seeds
+
+from .conftest import PROJECT
+
+NETS = {"baseline": "point", "control": "point", "l2": "l2", "linf": "linf"}
+
+
+def paired(difference: float, p_value: float, low: float = 0.0, high: float = 0.1) -> dict:
+    each = {"difference": difference, "p_value": p_value}
+    return {
+        "difference": over_seeds([difference]),
+        "by_seed": [each],
+        "interval": [low, high],
+    }
+
+
+def cell(examples: int, fooled: int, p_value: float) -> dict[str, Any]:
+    return {
+        "examples": examples,
+        "accuracy": 1 - fooled / examples,
+        "original_accuracy": 1.0,
+        "fooled": fooled,
+        "mended": 0,
+        "p_value": p_value,
+    }
+
+
+@pytest.fixture
+def summary() -> dict[str, Any]:
+    """All that C1 and C2 ask for."""
+    return {
+        "seeds": [0],
+        "adversarial_set": {"size": [200]},
+        "nets": {
+            net: {
+                "test_accuracy": over_seeds([0.99]),
+                "adversarial_set_accuracy": over_seeds([stored]),
+            }
+            for net, stored in {"baseline": 0.0, "control": 0.6, "l2": 0.8, "linf": 0.9}.items()
+        },
+        "tests": {
+            "test_set": {
+                "control": paired(0.0, 1.0, -0.01),
+                "l2": paired(0.01, 0.01, 0.002),
+                "linf": paired(0.02, 0.001, 0.004),
+            },
+            "adversarial_set": {"l2": paired(0.2, 0.001), "linf": paired(0.3, 0.001)},
+        },
+    }
+
+
+@pytest.fixture
+def details() -> dict[str, Any]:
+    """All that the other claims ask for."""
+    under_steps = {"baseline": 0.3, "control": 0.4, "l2": 0.7, "linf": 0.8}
+    return {
+        "title": "MNIST",
+        "environment": "base",
+        "seeds": [0],
+        "test_images": 1000,
+        "nets": {
+            net: {
+                "uncertainty_set": {"name": name, **({} if name == "point" else {"radius": 0.5})},
+                "trains_on_points": name == "point",
+                "curves": {
+                    "test_accuracy": [[0.9, 0.988, 0.99]],
+                    "seconds": [[10.0] * 3 if name == "point" else [20.0] * 3],
+                },
+                "fgsm": {
+                    "0.1": over_seeds([under_steps[net]]),
+                    "0.2": over_seeds([under_steps[net] - 0.1]),
+                },
+                "step_images": 1000,
+                "steps": {"l2": {"1": over_seeds([0.5])}},
+                "attacked": [],
+            }
+            for net, name in NETS.items()
+        },
+        "best_on_adversarial_set": {"l2": [{"difference": 0.1, "p_value": 0.001}]},
+        "single_pixel": [
+            {
+                "images": 1000,
+                "candidates": 16,
+                "flipped": 12,
+                "exhaustive_images": 100,
+                "flipped_of_exhaustive": 3,
+                "flipped_of_exhaustive_by_candidates": 2,
+            }
+        ],
+        "transfer": {
+            "seed": 0,
+            "images": 1000,
+            "architectures": dict.fromkeys(NETS, "mnist_convnet"),
+            "sets": {"l2": {"radius": 1.5}},
+            "matrix": {
+                "l2": {
+                    row: {column: cell(50, 20, 1e-5) for column in NETS if column != row}
+                    for row in NETS
+                }
+            },
+        },
+        "paper": {
+            "adversarial_set_size": 1203,
+            "nets": {"l2": {"test_accuracy": 0.9928, "adversarial_set_accuracy": 0.7655}},
+        },
+    }
+
+
+def decide(name: str, summary: dict[str, Any], details: dict[str, Any]) -> list[Finding]:
+    return next(claim for claim in CLAIMS if claim.name == name).decide(summary, details)
+
+
+def test_all_claims_hold_where_the_numbers_say_so(
+    summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    assert [claim.name for claim in CLAIMS] == [f"C{i}" for i in range(1, 8)]
+    for claim in CLAIMS:
+        assert verdict_of(claim.decide(summary, details)) == "held", claim.name
+
+
+def put(tree: Any, path: str, value: Any) -> None:
+    *folders, last = path.split("/")
+    for key in folders:
+        tree = tree[int(key) if isinstance(tree, list) else key]
+    tree[int(last) if isinstance(tree, list) else last] = value
+
+
+@pytest.mark.parametrize(
+    ("claim", "where", "path", "value", "verdict"),
+    [
+        # the interval reaches 0: more accurate, but not more than chance
+        ("C1", "summary", "tests/test_set/l2/interval", [-0.001, 0.02], "in part"),
+        ("C2", "summary", "tests/adversarial_set/l2/by_seed/0/p_value", 0.06, "in part"),
+        ("C2", "summary", "tests/adversarial_set/l2/by_seed/0/difference", -0.2, "in part"),
+        # behind the control, though ahead of the baseline
+        ("C3", "details", "nets/l2/fgsm/0.2", over_seeds([0.25]), "in part"),
+        ("C4", "details", "nets/linf/curves/seconds", [[30.0] * 3], "in part"),
+        ("C4", "details", "nets/linf/curves/test_accuracy", [[0.9, 0.98, 0.99]], "in part"),
+        ("C5", "details", "single_pixel/0/flipped", 0, "not held"),
+        ("C5", "details", "single_pixel", [], "not measured"),
+        ("C6", "details", "transfer/matrix/l2/linf/l2", cell(50, 2, 0.5), "in part"),
+        ("C7", "details", "best_on_adversarial_set/l2/0/p_value", 0.5, "in part"),
+        ("C7", "details", "nets/linf/fgsm/0.1", over_seeds([0.7]), "in part"),
+    ],
+)
+def test_one_number_changes_one_verdict(
+    summary: dict[str, Any],
+    details: dict[str, Any],
+    claim: str,
+    where: str,
+    path: str,
+    value: Any,
+    verdict: str,
+) -> None:
+    put({"summary": summary, "details": details}[where], path, value)
+    verdicts = {each.name: verdict_of(each.decide(summary, details)) for each in CLAIMS}
+    assert verdicts.pop(claim) == verdict
+    assert set(verdicts.values()) == {"held"}
+
+
+def test_nothing_holds_where_no_net_does(summary: dict[str, Any], details: dict[str, Any]) -> None:
+    for net in ("l2", "linf"):
+        summary["tests"]["test_set"][net] = paired(-0.01, 0.01, -0.02, -0.001)
+    found = decide("C1", summary, details)
+    assert verdict_of(found) == "not held"
+    assert "−1.00 (95 % interval −2.00 to −0.10" in found[0].measured
+
+
+def store(data: Path, name: str, summary: Any, details: Any) -> None:
+    folder = data / "08_reporting" / name / "across_seeds"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "summary.json").write_text(json.dumps(summary))
+    (folder / "details.json").write_text(json.dumps(details))
+    (folder / "figures" / "learning_curves.png").write_bytes(b"png")
+
+
+def test_the_page_is_made_of_stored_files_and_the_same_again(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    data, docs = tmp_path / "data", tmp_path / "docs"
+    store(data, "mnist", summary, details)
+    page = make_page(data, docs)
+    text = page.read_text()
+    assert json.loads((docs / "results/mnist.json").read_text()) == summary
+    files = {path: path.read_bytes() for path in docs.rglob("*") if path.is_file()}
+    assert make_page(data, docs) == page
+    # and without the data, as in a fresh clone
+    make_page(tmp_path / "nowhere", docs)
+    assert {path: path.read_bytes() for path in docs.rglob("*") if path.is_file()} == files
+    assert "1 seed: 0" in text
+    assert "| l2 | 0.5 | 99.00 | 99.28 | 80.00 | 76.55 |" in text
+    assert "### C1: held" in text
+    assert "transfer between architectures hasn't been measured" in text
+    assert "MNIST with more seeds than 0: `kedro run --pipeline=mnist_robust --params=mnist.seed=1`" in text  # fmt: skip
+    assert "cifar: nothing stored" in text
+    assert "](results/mnist_learning_curves.png)" in text
+
+
+def test_three_seeds_show_as_three(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    for content in (summary, details):
+        content["seeds"] = [0, 1, 2]
+    summary["nets"]["l2"]["test_accuracy"] = over_seeds([0.98, 0.99, 1.0])
+    store(tmp_path / "data", "mnist", summary, details)
+    text = make_page(tmp_path / "data", tmp_path / "docs").read_text()
+    assert "3 seeds: 0, 1, 2" in text
+    assert "99.00 ± 1.00" in text
+    assert "more seeds" not in text
+
+
+def test_results_of_a_part_of_the_data_are_refused(
+    tmp_path: Path,
+    summary: dict[str, Any],
+    details: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["claims", f"--data={tmp_path / 'data'}", f"--docs={tmp_path / 'docs'}"]
+    monkeypatch.setattr("sys.argv", arguments)
+    assert main() == 2
+    assert "kedro run --pipeline=mnist_seeds" in capsys.readouterr().err
+    store(tmp_path / "data", "mnist", summary, {**details, "environment": "quick"})
+    assert main() == 2
+    assert "environment 'quick'" in capsys.readouterr().err
+    assert not (tmp_path / "docs" / "results.md").exists()
+
+
+def test_damaged_files_are_named(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    store(tmp_path / "data", "mnist", summary, details)
+    make_page(tmp_path / "data", tmp_path / "docs")
+    (tmp_path / "docs/results/mnist.json").write_text("{")
+    with pytest.raises(InputError, match=r"results/mnist\.json"):
+        make_page(tmp_path / "nowhere", tmp_path / "docs")
+
+
+def test_the_page_in_the_repository_is_that_of_the_stored_results(tmp_path: Path) -> None:
+    stored = PROJECT / "docs" / "results"
+    if not stored.is_dir():
+        pytest.skip("no results are stored yet")
+    docs = tmp_path / "docs"
+    (docs / "results").mkdir(parents=True)
+    for path in stored.iterdir():
+        (docs / "results" / path.name).write_bytes(path.read_bytes())
+    page = make_page(tmp_path / "nowhere", docs)
+    assert page.read_text() == (PROJECT / "docs" / "results.md").read_text()
+    for path in stored.glob("*_details.json"):
+        kept = json.loads((stored / f"{path.stem.removesuffix('_details')}.json").read_text())
+        assert set(kept) == {"seeds", "adversarial_set", "nets", "tests"}
+        assert len(kept["adversarial_set"]["size"]) == len(kept["seeds"])
+
+
+def test_rules_change_nothing_that_they_read(
+    summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    before = copy.deepcopy((summary, details))
+    for claim in CLAIMS:
+        claim.decide(summary, details)
+    assert (summary, details) == before

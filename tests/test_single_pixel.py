@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import itertools
+
+import torch
+
+from robustify.single_pixel import flipped_by_any_pixel, flipped_by_promising_pixels
+
+from .conftest import LinearNet
+
+
+def brute_force(net: LinearNet, images: torch.Tensor, labels: torch.Tensor) -> list[bool]:
+    found = []
+    for image, label in zip(images.float() / 255, labels, strict=True):
+        flipped = False
+        for row, column, value in itertools.product(range(2), range(2), (0.0, 1.0)):
+            changed = image.clone()
+            changed[:, row, column] = value
+            flipped |= bool(net(changed[None]).argmax() != label)
+        found.append(flipped and bool(net(image[None]).argmax() == label))
+    return found
+
+
+def test_every_pixel_is_tried(linear_net: LinearNet, generator: torch.Generator) -> None:
+    images = torch.randint(0, 256, (60, 3, 2, 2), generator=generator).to(torch.uint8)
+    labels = linear_net.eval()(images.float() / 255).argmax(dim=1)
+    labels[:10] = (labels[:10] + 1) % 4
+    expected = brute_force(linear_net, images, labels)
+    assert 0 < sum(expected) < 50
+    found = flipped_by_any_pixel(linear_net, images, labels, batch_size=3)
+    assert found.tolist() == expected
+    assert not found[:10].any(), "images that were wrong before aren't flipped"
+
+
+def test_promising_pixels_find_no_more_and_all_of_a_margin() -> None:
+    # one channel, two classes: the gradient is the margin's, so the most promising pixel is the best one
+    net = LinearNet(4, 2)
+    with torch.no_grad():
+        net.linear.weight.copy_(torch.tensor([[0.0, 0, 0, 0], [4.0, -1.0, 0.5, 2.0]]))
+        net.linear.bias.copy_(torch.tensor([0.0, -1.0]))
+    grid = torch.tensor(list(itertools.product((0, 100, 255), repeat=4)), dtype=torch.uint8)
+    images = grid.view(-1, 1, 2, 2)
+    labels = net(images.float() / 255).argmax(dim=1)
+    every = flipped_by_any_pixel(net, images, labels)
+    assert 0 < int(every.sum()) < len(images)
+    one = flipped_by_promising_pixels(net, images, labels, candidates=1, batch_size=10)
+    assert torch.equal(one, every)
+    all_of_them = flipped_by_promising_pixels(net, images, labels, candidates=99)
+    assert torch.equal(all_of_them, every)

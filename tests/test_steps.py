@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from robustify.errors import InputError
+from robustify.measurement import epsilon_sweep
+from robustify.steps import accuracy_under_steps
+
+from .conftest import LinearNet
+
+
+def some_images(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    images = torch.randint(60, 200, (40, 3, 2, 2), generator=generator).to(torch.uint8)
+    return images, torch.randint(0, 4, (40,), generator=generator)
+
+
+def test_linf_steps_are_the_sweep(linear_net: LinearNet, generator: torch.Generator) -> None:
+    images, labels = some_images(generator)
+    radii = [0.01, 0.05, 0.2]
+    found = accuracy_under_steps(linear_net, images, labels, {"linf": radii}, batch_size=7)
+    assert found["linf"] == epsilon_sweep(linear_net, images, labels, radii)
+
+
+def test_a_step_on_two_linear_logits_moves_the_margin_by_the_dual_norm(
+    generator: torch.Generator,
+) -> None:
+    # loss falls with the margin m(x) = (w1 - w0)·x, which a step of radius r lowers by r·‖w1 - w0‖*
+    net = LinearNet(12, 2)
+    images = torch.randint(100, 156, (50, 3, 2, 2), generator=generator).to(torch.uint8)
+    labels = torch.ones(50, dtype=torch.int64)
+    difference = (net.linear.weight[1] - net.linear.weight[0]).detach().double()
+    bias = float(net.linear.bias[1] - net.linear.bias[0])
+    margin = (images.flatten(1).double() / 255) @ difference + bias
+    radii = {"l1": [0.05, 0.2], "l2": [0.05, 0.2], "linf": [0.02, 0.1]}
+    dual = {"l1": torch.inf, "l2": 2.0, "linf": 1.0}
+    found = accuracy_under_steps(net, images, labels, radii)
+    for norm, by_radius in found.items():
+        lever = torch.linalg.vector_norm(difference, ord=dual[norm])
+        for radius, accuracy in by_radius.items():
+            # no pixel comes near the border of the box, so that the ball alone counts
+            assert accuracy == float((margin > radius * lever).double().mean())
+
+
+def test_no_images_and_unknown_norms_are_refused(linear_net: LinearNet) -> None:
+    images = torch.zeros(0, 3, 2, 2, dtype=torch.uint8)
+    with pytest.raises(InputError, match="no images"):
+        accuracy_under_steps(linear_net, images, torch.zeros(0), {"l2": [1.0]})
+    with pytest.raises(InputError, match="l3"):
+        accuracy_under_steps(
+            linear_net, torch.zeros(1, 3, 2, 2), torch.zeros(1).long(), {"l3": [1.0]}
+        )
