@@ -19,6 +19,7 @@ def test_listing_pipelines_imports_neither_torch_nor_mlflows_server() -> None:
     assert not imported & {"torch", "torchvision", "mlflow.server", "matplotlib.pyplot"}
     for name in (
         "mnist_robust", "cifar_robust", "mnist_verification", "cifar_verification",
-        "mnist_objectives", "verification", "objectives", "__default__",
+        "mnist_objectives", "mnist_readings", "mnist_seeds", "cifar_seeds", "verification", "objectives", "readings",
+        "seeds", "__default__",
     ):  # fmt: skip
         assert f"- {name}" in finished.stdout

@@ -30,7 +30,7 @@ def test_a_step_on_two_linear_logits_moves_the_margin_by_the_dual_norm(
     images = torch.randint(100, 156, (50, 3, 2, 2), generator=generator).to(torch.uint8)
     labels = torch.ones(50, dtype=torch.int64)
     difference = (net.linear.weight[1] - net.linear.weight[0]).detach().double()
-    bias = float(net.linear.bias[1] - net.linear.bias[0])
+    bias = float((net.linear.bias[1] - net.linear.bias[0]).detach())
     margin = (images.flatten(1).double() / 255) @ difference + bias
     radii = {"l1": [0.05, 0.2], "l2": [0.05, 0.2], "linf": [0.02, 0.1]}
     dual = {"l1": torch.inf, "l2": 2.0, "linf": 1.0}
