@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from itertools import islice
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +69,9 @@ class Course:
         initialise(net, images, self._generator)
         net.to(device).to(memory_format=torch.channels_last)
         # its weights are the net's own; only the passes of the training go through it
-        self._passes = torch.compile(net, mode=recipe.compile) if recipe.compile else net
+        self._passes = (
+            cast(nn.Module, torch.compile(net, mode=recipe.compile)) if recipe.compile else net
+        )
         self._images, self._labels = images.to(device), labels.to(device)
         self._descent = make_descent(
             net,
