@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from robustify.nets.convolution import ImageConvolution
 from robustify.nets.standardise import MNIST_MEAN, MNIST_STD, Standardise
 
 
@@ -21,7 +22,7 @@ class MnistConvnet(nn.Sequential):
             first.append(nn.BatchNorm2d(1))
         super().__init__(
             *first,
-            nn.Conv2d(1, 32, 5, padding=2),
+            ImageConvolution(1, 32, 5),
             nn.MaxPool2d(3, padding=1),
             nn.ReLU(),
             nn.Conv2d(32, 64, 5),

@@ -1,0 +1,77 @@
+"""A convolution for images of few channels, whose gradient with respect to the images is quick."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn import functional
+
+# pixels of a block in each direction: 16 output channels fill the vector units, more would multiply zeros
+BLOCK = 4
+
+
+class ImageConvolution(nn.Conv2d):
+    """A convolution at stride 1 that keeps height and width, as a net's first layer.
+
+    Values and gradients are those of ``torch.nn.Conv2d``. A library's input gradient of few channels is slow on a CPU (one output
+    channel leaves most of a vector empty); here it is computed for blocks of 4×4 pixels at once, as a convolution at stride 4
+    with 16 times the output channels, see :func:`input_gradient_in_blocks`. It can be differentiated once more in weights and
+    images. Not supported is the other order: differentiating a weight gradient by the images.
+
+    Args:
+        in_channels: of the images.
+        out_channels: number of filters.
+        kernel_size: side of the filters; odd.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolved images, shape (N, out_channels, H, W)."""
+        in_forward_mode = forward_ad.unpack_dual(x).tangent is not None
+        if not x.requires_grad or in_forward_mode or x.shape[2] % BLOCK or x.shape[3] % BLOCK:
+            return super().forward(x)
+        # the weights' gradient stays the library's, and isn't computed where only the images' is asked for
+        return cast(Tensor, _InputGradient.apply(super().forward(x.detach()), x, self.weight))
+
+
+class _InputGradient(torch.autograd.Function):
+    """The identity on a convolution's output, which gives the images their gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, output: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.dtype = x.dtype
+        ctx.save_for_backward(weight)
+        return output.view_as(output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        (weight,) = ctx.saved_tensors
+        by_input = input_gradient_in_blocks(gradient, weight.to(gradient.dtype))
+        return gradient, by_input.to(ctx.dtype), None
+
+
+def input_gradient_in_blocks(gradient: Tensor, weight: Tensor) -> Tensor:
+    """Return what a convolution's output gradient is with respect to its input, shape (N, C, H, W).
+
+    A block of B×B input pixels depends on (B + k − 1)² output pixels, so a convolution at stride B with filters of that side
+    gives the blocks, each pixel of a block a channel.
+
+    Args:
+        gradient: with respect to the output, shape (N, F, H, W); H and W multiples of B = 4.
+        weight: filters, shape (F, C, k, k), k odd, padded by k // 2.
+    """
+    filters, channels, size, _ = weight.shape
+    room = functional.pad(weight.flip(2, 3), (BLOCK - 1,) * 4)
+    side = BLOCK + size - 1
+    # window s holds the filter shifted by B − 1 − s
+    windows = room.unfold(2, side, 1).unfold(3, side, 1).flip(2, 3)
+    blocks = windows.permute(1, 2, 3, 0, 4, 5).reshape(channels * BLOCK**2, filters, side, side)
+    blocks = blocks.contiguous(memory_format=torch.channels_last)
+    return functional.pixel_shuffle(
+        functional.conv2d(gradient, blocks, stride=BLOCK, padding=size // 2), BLOCK
+    )
