@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +19,7 @@ from robustify.objectives import WorstCase
 from robustify.storage import Tensors, tensors_sha256
 from robustify.training import DivergenceError, OutOfMemoryError, Recipe, train
 from robustify.uncertainty import make_uncertainty_set
+from robustify.watch import Watch
 
 from .test_training import images
 
@@ -40,7 +45,23 @@ def pictures(name: str) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.nn.functional.pad(grey, (2, 2, 2, 2)).repeat(1, 3, 1, 1), labels
 
 
-def run(name: str, folder: Path | None, *, stop_after: int | None = None, epochs: int = 3):
+# what is chosen on held-out images, an average of the weights and a growing radius, all at once
+CHOOSING = {
+    "held_out": 8,
+    "watch": Watch(steps=4, relative_step=0.3, keep="best", action="restore"),
+    "averaging": 0.8,
+    "radius_warmup": 0.5,
+}
+
+
+def run(
+    name: str,
+    folder: Path | None,
+    *,
+    stop_after: int | None = None,
+    epochs: int = 3,
+    chosen: Mapping[str, Any] = MappingProxyType({}),
+):
     """Train with random starts, dropout and augmentation; stop in the evaluation of an epoch."""
     optimiser, options = NETS[name]
     x, labels = pictures(name)
@@ -61,13 +82,20 @@ def run(name: str, folder: Path | None, *, stop_after: int | None = None, epochs
             uncertainty_set=make_uncertainty_set("linf", radius=0.05),
             maximiser=ProjectedGradient(steps=2, random_start=True),
         ),
-        recipe=Recipe(epochs=epochs, batch_size=13, optimiser=optimiser, translation=1, flips=True),
+        recipe=Recipe(
+            epochs=epochs,
+            batch_size=13,
+            optimiser=optimiser,
+            translation=1,
+            flips=True,
+            **chosen,
+        ),
         seed=1,
         evaluate=evaluate,
         checkpoints=Checkpoints(folder) if folder else None,
     )
     weights = tensors_sha256(dict(net.state_dict()))
-    return weights, [(epoch.epoch, epoch.loss, epoch.test_accuracy) for epoch in curve], evaluated
+    return weights, [replace(epoch, seconds=0.0) for epoch in curve], evaluated
 
 
 @pytest.mark.parametrize(
@@ -92,6 +120,31 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits(
     assert len(resumed[2]) == 3 - (stop_after - 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "stop_after"), [("mnist_convnet", 1), ("airbench", 2), ("airbench", 3), ("vgg", 3)]
+)
+def test_what_held_out_images_choose_is_taken_up_again_too(
+    tmp_path: Path, name: str, stop_after: int
+) -> None:
+    whole = run(name, None, chosen=CHOOSING)
+    assert whole[0] != run(name, None, chosen={"held_out": 8})[0]
+    assert sum(epoch.kept for epoch in whole[1]) == 1
+    with pytest.raises(StopError):
+        run(name, tmp_path, stop_after=stop_after, chosen=CHOOSING)
+    assert run(name, tmp_path, chosen=CHOOSING)[:2] == whole[:2]
+    again = run(name, tmp_path, chosen=CHOOSING)
+    assert again[:2] == whole[:2]
+    assert again[2] == []
+
+
+def test_a_watch_that_only_warns_changes_no_bit() -> None:
+    watched = run("airbench", None, chosen={"held_out": 8, "watch": Watch(threshold=0.001)})
+    unwatched = run("airbench", None, chosen={"held_out": 8})
+    assert watched[0] == unwatched[0]
+    assert [epoch.kept for epoch in watched[1]] == [False, False, True]
+    assert [epoch.kept for epoch in unwatched[1]] == [None, None, None]
+
+
 def test_a_finished_training_is_loaded_not_repeated(tmp_path: Path) -> None:
     first = run("mnist_convnet", tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
@@ -100,11 +153,12 @@ def test_a_finished_training_is_loaded_not_repeated(tmp_path: Path) -> None:
     assert again[2] == []
 
 
+@pytest.mark.parametrize("chosen", [{}, CHOOSING], ids=["plain", "choosing"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_epoch_goes_on_from_its_very_step(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, chosen: dict[str, Any]
 ) -> None:
-    whole = run("airbench", None)
+    whole = run("airbench", None, chosen=chosen)
 
     class Interrupting(Checkpoints):
         def save(self, state: Tensors, *, step: int) -> None:
@@ -135,7 +189,12 @@ def test_an_interrupted_epoch_goes_on_from_its_very_step(
                     maximiser=ProjectedGradient(steps=2, random_start=True),
                 ),
                 recipe=Recipe(
-                    epochs=3, batch_size=13, optimiser=optimiser, translation=1, flips=True
+                    epochs=3,
+                    batch_size=13,
+                    optimiser=optimiser,
+                    translation=1,
+                    flips=True,
+                    **chosen,
                 ),
                 seed=1,
                 evaluate=lambda net: accuracy(net, x, labels),
@@ -145,7 +204,7 @@ def test_an_interrupted_epoch_goes_on_from_its_very_step(
     finally:
         signal.signal(signal.SIGTERM, previous)
     assert saved == [4, 6]
-    assert run("airbench", tmp_path)[:2] == whole[:2]
+    assert run("airbench", tmp_path, chosen=chosen)[:2] == whole[:2]
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from robustify.configuration import (
     experiments_of,
     needs_tangent_planes,
     objective_of,
+    training_of,
 )
 from robustify.errors import InputError
 from robustify.nets import make_net
@@ -34,7 +35,7 @@ def parameters() -> dict[str, Any]:
     return copy.deepcopy(load("base"))
 
 
-@pytest.mark.parametrize("env", ["base", "quick", "paper"])
+@pytest.mark.parametrize("env", ["base", "quick", "paper", "robust"])
 def test_shipped_parameters_pass_every_check(env: str) -> None:
     experiments = experiments_of(load(env))
     assert list(experiments) == ["mnist", "cifar"]
@@ -132,6 +133,35 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         ("training.translation", 2, "mnist.objectives.nets.tangent: tangent planes are those"),
         ("tangent_planes", None, "mnist.objectives.nets.manifold_tangent: .*give tangent_planes"),
         ("tangent_planes.dimension", 21, "mnist.tangent_planes: .*dimension 21 is more"),
+        ("training.held_out", 60000, r"mnist\.training: held_out is 60000; .*fewer than 54210"),
+        ("training.held_out", -1, r"mnist\.training\.held_out"),
+        ("training.watch", {}, r"mnist\.training: .*held_out is 0; raise it"),
+        ("training.watch", {"step": 3}, r"training\.watch\.step: is unknown; did you mean steps"),
+        ("training.watch", {"action": "panic"}, r"mnist\.training\.watch\.action"),
+        ("training.averaging", 1.0, r"mnist\.training\.averaging"),
+        ("training.radius_warmup", -0.5, r"mnist\.training\.radius_warmup"),
+        ("nets.l2.training", {"epoch": 3}, r"nets\.l2\.training\.epoch: is unknown.*mean epochs"),
+        ("nets.l2.training", {"watch": {}}, r"mnist\.nets\.l2\.training: .*held_out is 0"),
+        (
+            "nets.l2.training",
+            {"optimiser": {"name": "sgd", "learning_rat": 1}},
+            r"mnist\.nets\.l2\.training: .*did you mean learning_rate",
+        ),
+        (
+            "nets.l2.training",
+            {"held_out": 100, "watch": {"epsilon": 30.0}},
+            r"mnist\.nets\.l2: radius is 30\.0; .*only 28 across",
+        ),
+        (
+            "objectives.nets.tangent.training",
+            {"held_out": 100},
+            r"objectives\.nets\.tangent: .*training\.held_out to 0",
+        ),
+        (
+            "objectives.nets.fed_back.training",
+            {"held_out": 100},
+            r"objectives\.nets\.fed_back: examples made of held-out images would be trained on",
+        ),
         (
             "nets.l2",
             {
@@ -218,6 +248,42 @@ def test_a_nets_objective_is_its_own_over_the_experiments(
 ) -> None:
     net = Net(uncertainty_set=uncertainty_set, objective=own)
     assert objective_of(shared, net) == expected
+
+
+def test_a_nets_training_is_the_experiments_with_entries_of_its_own() -> None:
+    shared = {"epochs": 8, "optimiser": {"name": "muon", "momentum": 0.8}, "flips": False}
+    assert training_of(shared, Net(uncertainty_set=BALL)) == shared
+    own = Net(
+        uncertainty_set=BALL,
+        training={
+            "optimiser": {"name": "sgd", "learning_rate": 1.0},
+            "held_out": 10,
+            "watch": {"steps": 7},
+        },
+    )
+    assert training_of(shared, own) == {
+        "epochs": 8,
+        "optimiser": {"name": "sgd", "learning_rate": 1.0},
+        "flips": False,
+        "held_out": 10,
+        "watch": {"steps": 7},
+    }
+
+
+def test_robust_nets_stand_beside_those_of_base_which_stay_as_they_are() -> None:
+    base, robust = load("base"), load("robust")
+    for name in ("mnist", "cifar"):
+        for net, options in base[name]["nets"].items():
+            assert robust[name]["nets"][net] == options
+        for key in ("data", "seed", "net", "training", "objective", "adversarial_set"):
+            assert robust[name][key] == base[name][key]
+        experiment = experiments_of(robust)[name]
+        full = experiment.verification.full
+        assert set(full.norms) == {"linf"}
+        assert set(full.autoattack) == {"linf_strong"}
+        training = training_of(robust[name]["training"], experiment.nets["linf_strong"])
+        assert training["watch"]["keep"] == "best"
+    assert experiments_of(robust)["mnist"].verification.full.images == 10000
 
 
 def test_what_needs_tangent_planes() -> None:

@@ -74,6 +74,39 @@ def test_text_and_page_show_every_net(gathered: dict) -> None:
     assert "nan" not in page
 
 
+def test_the_report_says_what_held_out_images_chose(gathered: dict) -> None:
+    table = results.summary_table(gathered, PAPER)
+    settings = {"title": "MNIST", "training": {"flips": False}, "seed": 7}
+    fixed = "The number of epochs was fixed beforehand"
+    page = render_html(gathered, table, {}, settings)
+    assert fixed in page
+    assert "chose when to stop" not in page
+    watched = CURVE.assign(held_out_pgd_accuracy=[0.5, 0.4], kept=[True, False])
+    curves = {"baseline": CURVE, "control": CURVE, "l2": watched}
+    chosen = results.gather(
+        experiment="mnist",
+        seed=7,
+        device="cpu",
+        evaluations={name: evaluation(0.9, 0.7, 1.2) for name in curves},
+        curves=curves,
+        adversarial_set=gathered["adversarial_set"],
+        seconds_of_attack=5.0,
+    )
+    assert chosen["nets"]["l2"]["selection"] == {"epoch": 1, "epochs": 2}
+    assert "selection" not in chosen["nets"]["control"]
+    page = render_html(chosen, table, {}, settings)
+    assert "never the test set:\nl2, the weights of epoch 1 of 2." in page
+    assert "Of the other nets the number of epochs was fixed beforehand" in page
+    curve = results.learning_curves_table(curves)
+    assert list(curve.columns) == [
+        "net", "epoch", "loss", "test_accuracy", "seconds", "held_out_pgd_accuracy", "kept",
+    ]  # fmt: skip
+    assert curve["held_out_pgd_accuracy"].isna().sum() == 4
+    assert list(results.learning_curves_table({"l2": CURVE}).columns) == [
+        "net", "epoch", "loss", "test_accuracy", "seconds",
+    ]  # fmt: skip
+
+
 def test_results_hold_no_times_of_attacks() -> None:
     row = {"norm": "l2", "epsilon": 1.2, "attack": "pgd_10", "accuracy": 0.5}
     found = results.gather(

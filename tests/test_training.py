@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from robustify.course import Course
 from robustify.errors import InputError
 from robustify.maximisers import make_maximiser
 from robustify.measurement import accuracy
@@ -63,6 +64,78 @@ def test_algorithm_1_step_equals_the_one_written_out_by_hand(linear_net: LinearN
     torch.testing.assert_close(linear_net.linear.weight.detach(), expected_weight)
     torch.testing.assert_close(linear_net.linear.bias.detach(), expected_bias)
     assert linear_net.linear.weight.grad is None
+
+
+def test_the_radius_grows_linearly_to_its_full_size() -> None:
+    radii = []
+
+    class Recording(WorstCase):
+        def __call__(self, net, x, labels, *, generator):
+            radii.append(self.uncertainty_set.radius)
+            return super().__call__(net, x, labels, generator=generator)
+
+    whole = Recording(
+        uncertainty_set=make_uncertainty_set("linf", radius=0.2), maximiser=make_maximiser()
+    )
+    pictures, labels = images(32)
+    # 2 steps in each of 5 epochs; the radius is full from the fifth step on
+    train(
+        LinearNet(28 * 28, 4),
+        pictures,
+        labels,
+        objective=whole,
+        recipe=Recipe(epochs=5, batch_size=16, optimiser=SGD, radius_warmup=0.5),
+        seed=0,
+        evaluate=lambda net: 0.0,
+    )
+    expected = [0.2 * share for share in (0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 1, 1)]
+    assert radii == pytest.approx(expected, rel=1e-12)
+    assert whole.uncertainty_set.radius == 0.2
+    on_points = objective()
+    assert on_points.at_radius(0.5) is on_points
+
+
+def test_the_averaged_net_is_the_one_measured_and_returned() -> None:
+    pictures, labels = images(32)
+    steps, measured = [], []
+
+    class Recording(WorstCase):
+        def __call__(self, net, x, labels, *, generator):
+            steps.append(net.linear.weight.detach().double().clone())
+            return super().__call__(net, x, labels, generator=generator)
+
+    net = LinearNet(28 * 28, 4)
+
+    def evaluate(presented: torch.nn.Module) -> float:
+        measured.append(presented.linear.weight.detach().clone())
+        return 0.0
+
+    def once_more(presented: torch.nn.Module) -> None:
+        steps.append(presented.linear.weight.detach().double().clone())
+
+    course = Course(
+        net,
+        pictures,
+        labels,
+        objective=Recording(
+            uncertainty_set=make_uncertainty_set("point"), maximiser=make_maximiser()
+        ),
+        recipe=Recipe(epochs=1, batch_size=8, optimiser=SGD, averaging=0.25),
+        seed=0,
+        device=torch.device("cpu"),
+    )
+    for _ in course.descend():
+        pass
+    once_more(net)
+    course.close_epoch(evaluate)
+    # weights after each of 4 steps; the average keeps 2/11 of the first, then 1/4 twice
+    first, second, third, fourth = steps[1:]
+    expected = 2 / 11 * first + 9 / 11 * second
+    for current in (third, fourth):
+        expected = 0.25 * expected + 0.75 * current
+    torch.testing.assert_close(measured[0].double(), expected, atol=1e-6, rtol=1e-5)
+    assert torch.equal(net.linear.weight, measured[0])
+    assert not torch.equal(net.linear.weight.double(), fourth)
 
 
 def test_on_a_point_the_objective_is_the_ordinary_loss(linear_net: LinearNet) -> None:
@@ -210,6 +283,11 @@ def test_muon_keeps_filters_at_a_fixed_norm_and_descends() -> None:
 def test_bad_recipes_are_refused_by_name() -> None:
     with pytest.raises(InputError, match="epochs is 0"):
         Recipe(epochs=0, batch_size=1, optimiser=SGD)
+    for name in ("averaging", "radius_warmup"):
+        with pytest.raises(InputError, match=rf"{name} is 1\.0; it must be in \[0, 1\)"):
+            Recipe(epochs=1, batch_size=1, optimiser=SGD, **{name: 1.0})
+    with pytest.raises(InputError, match="held_out is -1"):
+        Recipe(epochs=1, batch_size=1, optimiser=SGD, held_out=-1)
     with pytest.raises(InputError, match="sgd, muon"):
         make_descent(LinearNet(2, 2), name="adam", steps=1, steps_per_epoch=1)
     with pytest.raises(InputError, match="triangle, halving, constant"):

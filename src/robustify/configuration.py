@@ -345,6 +345,14 @@ class Depth(_Strict):
     autoattack: dict[NetName, Ball] = Field(default_factory=dict)
     gates: GateOptions = GateOptions()
 
+    @field_validator("norms", "attacks", "autoattack", mode="before")
+    @classmethod
+    def _without_dropped(cls, entries: Any) -> Any:
+        # null drops what one configuration inherits from another
+        if not isinstance(entries, Mapping):
+            return entries
+        return {name: entry for name, entry in entries.items() if entry is not None}
+
 
 class Verification(_Strict):
     """What every net is put before; see :mod:`robustify.verification`.

@@ -20,6 +20,7 @@ from robustify.configuration import (
     Training,
     needs_tangent_planes,
     objective_of,
+    training_of,
 )
 from robustify.devices import choose_device
 from robustify.errors import InputError
@@ -28,6 +29,7 @@ from robustify.maximisers import MAXIMISERS, make_maximiser
 from robustify.nets import NETS, make_net
 from robustify.objectives import make_objective
 from robustify.optimisers import OPTIMISERS, make_descent, make_schedule
+from robustify.recipe import Recipe
 from robustify.spelling import check_options
 from robustify.uncertainty import SETS, NormBall, UncertaintySet, make_uncertainty_set
 from robustify.verification.plan import make_plan
@@ -67,8 +69,11 @@ def _parts(
     yield "data", partial(_check_sizes, experiment.data, specification)
     yield "device", partial(choose_device, experiment.device)
     yield "net", partial(_check_net, experiment, specification)
-    yield "training", partial(_check_training, experiment.training)
+    yield "training", partial(_check_training, experiment.training, experiment.data, specification)
     for key, options in experiment.all_nets.values():
+        if options.training is not None:
+            own = _training_of(options, experiment)
+            yield f"{key}.training", partial(_check_training, own, experiment.data, specification)
         yield key, partial(_check_member, options, experiment, specification)
         objective = f"{key}.objective" if options.objective else "objective"
         yield objective, partial(_check_objective, options, experiment)
@@ -118,7 +123,21 @@ def _check_net(experiment: Experiment, specification: Specification) -> None:
         ) from error
 
 
-def _check_training(training: Training) -> None:
+def _training_of(options: Net, experiment: Experiment) -> Training:
+    shared = experiment.training.model_dump(exclude_unset=True)
+    return Training(**training_of(shared, options))
+
+
+def _check_training(training: Training, data: Data, specification: Specification) -> None:
+    Recipe.of(training.model_dump())
+    classes = len(specification.train_class_counts)
+    most = min(specification.train_class_counts) * classes
+    if data.training_images is not None:
+        most = min(most, data.training_images)
+    if training.held_out >= most:
+        raise InputError(
+            f"held_out is {training.held_out}; there must be fewer than {most}, in equal parts of each class"
+        )
     _check_options(OPTIMISERS, training.optimiser)
     _check_options(SCHEDULES, training.schedule)
     make_descent(
@@ -141,18 +160,38 @@ def _check_member(options: Net, experiment: Experiment, specification: Specifica
     if options.fed_back is not None:
         name, ball = options.fed_back.name, options.fed_back.model_dump(exclude={"name"})
         _check_ball(name, ball, specification)
+    _check_watch(options, experiment, uncertainty_set, specification)
     if needs_tangent_planes(experiment.objective.model_dump(), options):
         _check_planes(options, experiment)
 
 
+def _check_watch(
+    options: Net,
+    experiment: Experiment,
+    uncertainty_set: UncertaintySet,
+    specification: Specification,
+) -> None:
+    try:
+        recipe = Recipe.of(_training_of(options, experiment).model_dump())
+    except InputError:
+        # said of the training already
+        return
+    if recipe.held_out and options.fed_back is not None:
+        raise InputError(
+            "examples made of held-out images would be trained on; leave fed_back out or set training.held_out to 0"
+        )
+    if recipe.watch is not None:
+        _check_radius(recipe.watch.ball_of(uncertainty_set), specification)
+
+
 def _check_planes(options: Net, experiment: Experiment) -> None:
-    training = experiment.training
+    training = _training_of(options, experiment)
     if experiment.tangent_planes is None:
         raise InputError("needs the planes of the training images; give tangent_planes")
-    if training.translation or training.flips or options.fed_back is not None:
+    if training.translation or training.flips or training.held_out or options.fed_back is not None:
         raise InputError(
-            "tangent planes are those of the training images as they are; set training.translation to 0 and "
-            "training.flips to false, and leave fed_back out"
+            "tangent planes are those of the training images as they are; set training.translation and "
+            "training.held_out to 0 and training.flips to false, and leave fed_back out"
         )
 
 

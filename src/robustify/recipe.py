@@ -58,9 +58,9 @@ class Recipe:
         for name in ("averaging", "radius_warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
-        if self.watch is not None and max(self.watch.images or 1, 1) > self.held_out:
+        if self.watch is not None and (self.watch.images or 1) > self.held_out:
             raise InputError(
-                f"watch looks at {self.watch.images or 'held-out'} images, but held_out is {self.held_out}; raise held_out"
+                f"watch looks at {self.watch.images or 'the held-out'} images, but held_out is {self.held_out}; raise it"
             )
 
 

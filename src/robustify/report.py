@@ -89,6 +89,11 @@ def render_html(
     return _template("report.html").render(
         results=results,
         section=_section(verifications) if verifications else None,
+        selections={
+            net: measured["selection"]
+            for net, measured in results["nets"].items()
+            if "selection" in measured
+        },
         settings=settings,
         settings_json=json.dumps(settings, indent=2, ensure_ascii=False),
         rows=table.astype(object).where(table.notna(), None).to_dict("records"),

@@ -36,7 +36,11 @@ def gather(
     for net, evaluation in evaluations.items():
         curve = curves[net]
         seconds += float(curve["seconds"].sum()) + evaluation["seconds"]
-        nets[net] = {**evaluation, "seconds_per_epoch": round(float(curve["seconds"].mean()), 2)}
+        nets[net] = {
+            **evaluation,
+            "seconds_per_epoch": round(float(curve["seconds"].mean()), 2),
+            **_selection(curve),
+        }
         if verifications:
             nets[net]["verification"] = _without_times(verifications[net])
             seconds += verifications[net]["seconds"]
@@ -89,10 +93,10 @@ def epsilon_sweep_table(results: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def learning_curves_table(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return every net's learning curve, one row a net and epoch."""
-    return pd.concat(
-        [curve.assign(net=net) for net, curve in curves.items()], ignore_index=True
-    ).loc[:, ["net", "epoch", "loss", "test_accuracy", "seconds"]]
+    """Return every net's learning curve, one row a net and epoch, with what any of them watched."""
+    joined = pd.concat([curve.assign(net=net) for net, curve in curves.items()], ignore_index=True)
+    first = ["net", "epoch", "loss", "test_accuracy", "seconds"]
+    return joined.loc[:, first + [name for name in joined.columns if name not in first]]
 
 
 def verification_table(verifications: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -117,6 +121,14 @@ def verification_table(verifications: Mapping[str, Mapping[str, Any]]) -> pd.Dat
     ]
     table = pd.DataFrame(rows, columns=["net", *columns, "failed_gates"])
     return table.astype({"rejected": "Int64"})
+
+
+def _selection(curve: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Return which epoch's weights held-out images chose, of how many, if they did."""
+    if "kept" not in curve:
+        return {}
+    kept = curve.loc[curve["kept"].astype(bool), "epoch"]
+    return {"selection": {"epoch": int(kept.iloc[0]), "epochs": len(curve)}}
 
 
 def _flags(measured: Mapping[str, Any]) -> dict[str, str]:

@@ -69,7 +69,7 @@ class Selection:
     def restores(self) -> bool:
         """Whether the weights of the best epoch count, rather than the last ones."""
         overfitted = self.ending == "catastrophic_overfitting"
-        return self._watch.action == "restore" if overfitted else self._watch.keep == "best"
+        return self._watch.keep == "best" or (overfitted and self._watch.action == "restore")
 
     @property
     def weights(self) -> dict[str, Tensor]:

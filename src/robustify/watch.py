@@ -46,7 +46,7 @@ class Watch:
             catastrophic overfitting.
         action: what it leads to: a warning, the training's end, or the end and the weights of the epoch
             of highest accuracy under several steps.
-        keep: which weights count where nothing of the kind happens: the last ones, or those of that epoch.
+        keep: which weights count otherwise: the last ones, or in any case those of that epoch.
         patience: the training ends after so many epochs in a row that don't raise the highest accuracy under
             several steps; never if left out.
 

@@ -1,0 +1,208 @@
+"""Gathers what the stored full verifications measured into one file, for the page of results.
+
+Usage: python -m robustify.verified_results
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+
+from robustify.atomic import replacing
+from robustify.configuration import Experiment, experiments_of
+from robustify.errors import InputError
+from robustify.settings import CONFIG_LOADER_ARGS
+from robustify.statements import AUTOATTACK
+
+DATA, CONF = Path("data"), Path("conf")
+RESULTS = Path("docs/results/verification.json")
+_ONE_STEP = "one_step"
+_SEVERAL_STEPS = "pgd_"
+_SUMMARY = "all_attacks"
+
+
+def gather(data: Path, conf: Path) -> tuple[dict[tuple[str, str], list[dict[str, Any]]], list[str]]:
+    """Return the entries of every net with a stored full verification, and the nets left out.
+
+    An entry a ball: accuracies are shares, null where an attack wasn't run; ``pgd_accuracy`` is the lowest of all PGD
+    runs, ``seconds`` the time of the attacks, ``command`` what makes the numbers again, null if no configuration does.
+    A net that failed a sanity gate is left out: what was measured of it isn't to be believed.
+
+    Args:
+        data: folder of the project's data.
+        conf: folder of the configurations.
+
+    Raises:
+        InputError: if a stored verification isn't readable.
+    """
+    entries: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    flagged = []
+    environments = _environments(conf)
+    for path in sorted((data / "07_model_output").glob("*/*/full_verification.json")):
+        experiment, net = path.parts[-3:-1]
+        found = _read(path)
+        if found["failed_gates"]:
+            flagged.append(f"{experiment}.{net} ({', '.join(found['failed_gates'])})")
+            entries[experiment, net] = []
+            continue
+        command = _command(experiment, net, found, environments)
+        entries[experiment, net] = [
+            {
+                "experiment": experiment,
+                "net": net,
+                "norm": norm,
+                "epsilon": epsilon,
+                "images": found["images"],
+                **_of_ball(found["measured"], norm, epsilon),
+                "command": command,
+            }
+            for norm, epsilon in dict.fromkeys(_ball(row) for row in found["measured"])
+        ]
+    return entries, flagged
+
+
+def merge(
+    before: list[dict[str, Any]], measured: Mapping[tuple[str, str], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Return the entries of a file with those of every measured net in place of its old ones, in a fixed order.
+
+    Args:
+        before: the file's entries.
+        measured: see :func:`gather`.
+    """
+    kept = [entry for entry in before if (entry["experiment"], entry["net"]) not in measured]
+    fresh = [entry for entries in measured.values() for entry in entries]
+    return sorted(
+        kept + fresh, key=lambda entry: [entry[key] for key in ("experiment", "net", *_BALL)]
+    )
+
+
+_BALL = ("norm", "epsilon")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+        if not {"images", "measured", "failed_gates", "uncertainty_set"} <= found.keys():
+            raise ValueError("keys are missing")
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path} isn't a verification: {error}") from error
+    return found
+
+
+def _ball(row: Mapping[str, Any]) -> tuple[str, float]:
+    return row["norm"], row["epsilon"]
+
+
+def _of_ball(rows: list[dict[str, Any]], norm: str, epsilon: float) -> dict[str, Any]:
+    own = [row for row in rows if _ball(row) == (norm, epsilon)]
+    accuracies = {row["attack"]: row["accuracy"] for row in own}
+    several = [share for name, share in accuracies.items() if name.startswith(_SEVERAL_STEPS)]
+    return {
+        "clean_accuracy": own[0]["clean_accuracy"],
+        "fgsm_accuracy": accuracies.get(_ONE_STEP),
+        "pgd_accuracy": min(several, default=None),
+        "autoattack_accuracy": accuracies.get(AUTOATTACK),
+        "seconds": round(sum(row.get("seconds", 0.0) for row in own), 1),
+    }
+
+
+def _environments(conf: Path) -> dict[str, dict[str, Experiment]]:
+    """Return the experiments of every configuration, ``base`` first."""
+    names = sorted(folder.name for folder in conf.iterdir() if folder.is_dir())
+    ordered = ["base", *(name for name in names if name not in ("base", "local"))]
+    return {
+        name: experiments_of(
+            OmegaConfigLoader(str(conf), env=name, **CONFIG_LOADER_ARGS)["parameters"]
+        )
+        for name in ordered
+    }
+
+
+def _command(
+    experiment: str,
+    net: str,
+    found: Mapping[str, Any],
+    environments: Mapping[str, Mapping[str, Experiment]],
+) -> str | None:
+    for name, experiments in environments.items():
+        if experiment in experiments and _makes(experiments[experiment], net, found):
+            chosen = "" if name == "base" else f" --env={name}"
+            return (
+                f"kedro run --pipeline={experiment}_verification"
+                f" --namespaces={experiment}.{net}_full_verification{chosen}"
+            )
+    return None
+
+
+def _makes(experiment: Experiment, net: str, found: Mapping[str, Any]) -> bool:
+    from robustify.verification import make_plan
+
+    depth = experiment.verification.full
+    if depth is None or net not in experiment.nets:
+        return False
+    uncertainty_set = experiment.nets[net].uncertainty_set.model_dump()
+    plan = make_plan(experiment.verification, depth, net=net, uncertainty_set=uncertainty_set)
+    planned = {
+        (ball.name, ball.radius, attack)
+        for ball in plan.every_ball()
+        for attack in plan.attacks_in(ball)
+    }
+    measured = {(*_ball(row), row["attack"]) for row in found["measured"]}
+    images = min(depth.images, experiment.data.test_images or depth.images)
+    return (
+        uncertainty_set == found["uncertainty_set"]
+        and images == found["images"]
+        and planned == {entry for entry in measured if entry[2] != _SUMMARY}
+    )
+
+
+def _stored(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    try:
+        entries = json.loads(path.read_text())
+        if not all("experiment" in entry and "net" in entry for entry in entries):
+            raise ValueError("entries have no experiment or no net")
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path} isn't a list of results: {error}") from error
+    return list(entries)
+
+
+def _lines(entries: list[dict[str, Any]]) -> Iterator[str]:
+    # an entry a line, so that a change of one shows as one
+    yield "[\n" if entries else "["
+    yield ",\n".join(f"  {json.dumps(entry, ensure_ascii=False)}" for entry in entries)
+    yield "\n]\n" if entries else "]\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the file, say what it holds and return the exit status."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the data")
+    parser.add_argument("--conf", type=Path, default=CONF, help="folder of the configurations")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="file to write")
+    options = parser.parse_args(arguments)
+    try:
+        measured, flagged = gather(options.data, options.conf)
+        entries = merge(_stored(options.output), measured)
+        with replacing(options.output) as temporary:
+            temporary.write_text("".join(_lines(entries)))
+    except (InputError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    for line in flagged:
+        print(f"left out, it failed sanity gates: {line}", file=sys.stderr)  # noqa: T201
+    fresh = sum(map(len, measured.values()))
+    print(f"{options.output}: {len(entries)} entries, {fresh} of them from {options.data}")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robustify.verified_results import main
+
+from .conftest import PROJECT
+
+KEYS = [
+    "experiment", "net", "norm", "epsilon", "images", "clean_accuracy", "fgsm_accuracy", "pgd_accuracy",
+    "autoattack_accuracy", "seconds", "command",
+]  # fmt: skip
+
+
+def row(norm: str, epsilon: float, attack: str, accuracy: float, seconds: float | None = 2.0):
+    found = {"norm": norm, "epsilon": epsilon, "attack": attack, "accuracy": accuracy}
+    times = {} if seconds is None else {"seconds": seconds}
+    return {**found, "clean_accuracy": 0.99, **times}
+
+
+def verification(*rows: dict[str, Any], radius: float = 0.3, images: int = 10000, **changed: Any):
+    return {
+        "images": images, "measured": list(rows), "failed_gates": {},
+        "uncertainty_set": {"name": "linf", "radius": radius}, **changed,
+    }  # fmt: skip
+
+
+STRONG = verification(
+    row("linf", 0.3, "one_step", 0.95),
+    row("linf", 0.3, "pgd_20", 0.92, seconds=30.25),
+    row("linf", 0.3, "autoattack", 0.89, seconds=4000.0),
+    row("linf", 0.3, "all_attacks", 0.885, seconds=None),
+)
+
+
+def store(data: Path, experiment: str, net: str, found: object) -> None:
+    path = data / "07_model_output" / experiment / net / "full_verification.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(found))
+
+
+def run(data: Path, output: Path) -> list[dict[str, Any]]:
+    arguments = ["--data", str(data), "--conf", str(PROJECT / "conf"), "--output", str(output)]
+    assert main(arguments) == 0
+    return json.loads(output.read_text())
+
+
+def test_where_nothing_was_verified_the_list_is_empty(tmp_path: Path) -> None:
+    assert run(tmp_path / "data", tmp_path / "docs" / "verification.json") == []
+    assert [path.name for path in (tmp_path / "docs").iterdir()] == ["verification.json"]
+
+
+def test_an_entry_has_what_was_run_and_null_for_the_rest(tmp_path: Path) -> None:
+    store(tmp_path, "mnist", "linf_strong", STRONG)
+    other = verification(row("l1", 2.0, "pgd_20", 0.5), row("l1", 2.0, "pgd_50", 0.25))
+    store(tmp_path, "cifar", "mine", other)
+    mine, strong = run(tmp_path, tmp_path / "verification.json")
+    assert list(strong) == list(mine) == KEYS
+    assert strong == {
+        "experiment": "mnist", "net": "linf_strong", "norm": "linf", "epsilon": 0.3, "images": 10000,
+        "clean_accuracy": 0.99, "fgsm_accuracy": 0.95, "pgd_accuracy": 0.92, "autoattack_accuracy": 0.89,
+        "seconds": 4032.2,
+        "command": "kedro run --pipeline=mnist_verification"
+        " --namespaces=mnist.linf_strong_full_verification --env=robust",
+    }  # fmt: skip
+    assert (mine["fgsm_accuracy"], mine["pgd_accuracy"], mine["autoattack_accuracy"]) == (
+        None,
+        0.25,
+        None,
+    )
+
+
+def test_a_command_is_named_only_if_a_configuration_measures_just_that(tmp_path: Path) -> None:
+    changes: dict[str, dict[str, Any]] = {
+        "images": {"images": 500},
+        "radius": {"radius": 0.25},
+        "attacks": {"measured": STRONG["measured"][:2]},
+    }
+    for name, changed in changes.items():
+        found = {**STRONG, **{key: value for key, value in changed.items() if key != "radius"}}
+        if "radius" in changed:
+            found["uncertainty_set"] = {"name": "linf", "radius": changed["radius"]}
+        store(tmp_path / name, "mnist", "linf_strong", found)
+        (entry,) = run(tmp_path / name, tmp_path / f"{name}.json")
+        assert entry["command"] is None
+
+
+def test_entries_of_nets_measured_elsewhere_stay_and_others_are_replaced(tmp_path: Path) -> None:
+    output = tmp_path / "verification.json"
+    store(tmp_path / "here", "mnist", "linf_strong", STRONG)
+    (first,) = run(tmp_path / "here", output)
+    worse = {**STRONG, "measured": [row("linf", 0.3, "one_step", 0.5)]}
+    store(tmp_path / "there", "mnist", "linf_strong", worse)
+    store(tmp_path / "there", "cifar", "linf", verification(row("linf", 0.1, "one_step", 0.4)))
+    cifar, mnist = run(tmp_path / "there", output)
+    assert (cifar["experiment"], mnist["fgsm_accuracy"]) == ("cifar", 0.5)
+    assert run(tmp_path / "nowhere", output) == [cifar, mnist]
+    assert run(tmp_path / "here", output) == [cifar, first]
+
+
+def test_a_net_that_failed_a_gate_is_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {**STRONG, "failed_gates": {"gradients_are_there": "the gradient is zero"}}
+    store(tmp_path, "mnist", "linf_strong", found)
+    assert run(tmp_path, tmp_path / "verification.json") == []
+    assert "mnist.linf_strong (gradients_are_there)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"images": 3}'])
+def test_what_is_no_verification_is_refused_by_name(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "07_model_output" / "mnist" / "l2" / "full_verification.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    output = tmp_path / "verification.json"
+    output.write_text("[]\n")
+    arguments = ["--data", str(tmp_path), "--conf", str(PROJECT / "conf"), "--output", str(output)]
+    assert main(arguments) == 2
+    assert "full_verification.json isn't a verification" in capsys.readouterr().err
+    assert output.read_text() == "[]\n"
