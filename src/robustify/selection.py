@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from robustify.uncertainty import UncertaintySet
@@ -85,7 +84,7 @@ class Selection:
         """Go on from what :meth:`state` returned; ``tensors`` may hold others, too."""
         self.best, self._highest, self.ending = about["best"], about["highest"], about["ending"]
         self._weights = {
-            name.removeprefix("best."): tensor.clone(memory_format=torch.preserve_format)
+            name.removeprefix("best."): tensor.clone()
             for name, tensor in tensors.items()
             if name.startswith("best.")
         }
