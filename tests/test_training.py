@@ -138,6 +138,25 @@ def test_the_averaged_net_is_the_one_measured_and_returned() -> None:
     assert not torch.equal(net.linear.weight.double(), fourth)
 
 
+def test_tangent_planes_are_those_of_all_training_images() -> None:
+    pictures, labels = images(32)
+    planes = make_uncertainty_set(
+        "tangent",
+        radius=0.1,
+        bases=lambda indices: torch.eye(28 * 28)[None, :2].expand(len(indices), -1, -1),
+    )
+    with pytest.raises(InputError, match=r"held_out: .*tangent planes .*held_out to 0"):
+        train(
+            LinearNet(28 * 28, 4),
+            pictures,
+            labels,
+            objective=WorstCase(uncertainty_set=planes, maximiser=make_maximiser()),
+            recipe=Recipe(epochs=1, batch_size=16, optimiser=SGD, held_out=4),
+            seed=0,
+            evaluate=lambda net: 0.0,
+        )
+
+
 def test_on_a_point_the_objective_is_the_ordinary_loss(linear_net: LinearNet) -> None:
     x, labels = torch.rand(8, 12), torch.tensor([0, 1, 2, 3] * 2)
     plain = functional.cross_entropy(linear_net(x), labels)

@@ -71,7 +71,8 @@ def train(
         One record an epoch; the last weights are those of the last epoch unless another one is ``kept``.
 
     Raises:
-        InputError: if the recipe holds out more images than a class has, or watches a set that is no ball.
+        InputError: if the recipe holds out more images than a class has, or any where the objective needs
+            tangent planes, or watches a set that is no ball.
         DivergenceError: if the loss isn't finite; names epoch, step and last good checkpoint.
         OutOfMemoryError: if a step needs more memory than there is; names what to lower.
         KeyboardInterrupt: after Ctrl-C.
@@ -122,6 +123,10 @@ def _hold_out(
     """Return the images and labels to train on, and what the others choose."""
     if recipe.held_out == 0:
         return (images, labels), None
+    if objective.for_examples(torch.zeros(1, dtype=torch.int64)) is not objective:
+        raise InputError(
+            "held_out: the objective needs the tangent planes of all training images; set training.held_out to 0"
+        )
     chosen, held = split(labels, recipe.held_out)
     selection = None
     if recipe.watch is not None:
