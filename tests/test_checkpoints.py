@@ -47,7 +47,7 @@ def pictures(name: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 # what is chosen on held-out images, an average of the weights and a growing radius, all at once
 CHOOSING = {
-    "held_out": 8,
+    "held_out": 6,
     "watch": Watch(steps=4, relative_step=0.3, keep="best", action="restore"),
     "averaging": 0.8,
     "radius_warmup": 0.5,
@@ -127,7 +127,7 @@ def test_what_held_out_images_choose_is_taken_up_again_too(
     tmp_path: Path, name: str, stop_after: int
 ) -> None:
     whole = run(name, None, chosen=CHOOSING)
-    assert whole[0] != run(name, None, chosen={"held_out": 8})[0]
+    assert whole[0] != run(name, None, chosen={"held_out": 6})[0]
     assert sum(epoch.kept for epoch in whole[1]) == 1
     with pytest.raises(StopError):
         run(name, tmp_path, stop_after=stop_after, chosen=CHOOSING)
@@ -138,8 +138,8 @@ def test_what_held_out_images_choose_is_taken_up_again_too(
 
 
 def test_a_watch_that_only_warns_changes_no_bit() -> None:
-    watched = run("airbench", None, chosen={"held_out": 8, "watch": Watch(threshold=0.001)})
-    unwatched = run("airbench", None, chosen={"held_out": 8})
+    watched = run("airbench", None, chosen={"held_out": 6, "watch": Watch(threshold=0.001)})
+    unwatched = run("airbench", None, chosen={"held_out": 6})
     assert watched[0] == unwatched[0]
     assert [epoch.kept for epoch in watched[1]] == [False, False, True]
     assert [epoch.kept for epoch in unwatched[1]] == [None, None, None]
