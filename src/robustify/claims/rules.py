@@ -257,7 +257,8 @@ CLAIMS = (
         "C4",
         "Robust training takes about twice as long an epoch, and no more epochs.",
         f"Cost counts if an epoch takes {ABOUT_TWICE[0]} to {ABOUT_TWICE[1]} times that of the standard nets; epochs count if "
-        "the net is within half a point of its final test accuracy no later than the slower standard net.",
+        "the net is within half a point of its final test accuracy no later than the slower standard net. Seconds are those of "
+        "the stored runs, whatever else the machine had to do.",
         about_twice_an_epoch,
     ),
     Claim(
