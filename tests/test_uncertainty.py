@@ -79,6 +79,16 @@ def test_l2_step_is_the_one_found_by_bisection(batch: int, radius: float, scale:
         np.testing.assert_allclose(step[i].numpy(), expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_gradient_that_is_no_number_ends_and_leaves_the_others_alone(norm: str) -> None:
+    x, gradient = images_and_gradient(3, 20)
+    ball = make_uncertainty_set(norm, radius=0.5)
+    alone = ball.steepest_ascent(gradient[:1], x[:1])
+    gradient[1] = math.nan
+    with_nan = ball.steepest_ascent(gradient, x)
+    torch.testing.assert_close(with_nan[:1], alone)
+
+
 def test_l1_step_looks_at_as_many_pixels_as_take_the_budget() -> None:
     # the first row is done with one pixel; in the others each pixel takes a hundredth, so that a hundred and all are needed
     x = torch.full((3, 1100), 0.99)

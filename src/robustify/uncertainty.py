@@ -323,8 +323,9 @@ def perturbation_norm(name: str, perturbation: Tensor) -> Tensor:
 
 def _room(direction: Tensor, x: Tensor) -> Tensor:
     """How far each pixel can move along the sign of ``direction`` before it leaves [0, 1]."""
-    room = torch.where(direction > 0, 1 - x, x).clamp(min=0)
-    return room * (direction != 0)
+    # arithmetic on signs, for masks of booleans take several times longer on a CPU
+    sign = direction.sign()
+    return (sign.clamp(min=0) - sign * x).clamp_(min=0)
 
 
 def _largest(magnitude: Tensor, count: int) -> Tensor:
@@ -348,18 +349,23 @@ def _fill_to_norm(slope: Tensor, room: Tensor, length: float) -> Tensor:
     Pixels that reach their room stay there, so λ only grows and the loop ends after at most D
     rounds (a handful in practice), each row independent of the others.
     """
-    filled = room <= 0
+    # no pixel goes further than the whole step; an unbounded room would make 0·∞ below
+    room = room.clamp(max=length)
+    squared_slope, squared_room = slope.square(), room.square()
+    least = torch.finfo(slope.dtype).tiny
+    # 1 where a pixel is short of its room, 0 where it has reached it: numbers, for booleans are slow on a CPU
+    free = room.sign()
+    count = free.sum(1, dtype=torch.float32)
     while True:
-        budget = (length**2 - torch.where(filled, room, 0).square().sum(1, keepdim=True)).clamp(
-            min=0
-        )
-        free = torch.where(filled, 0, slope).square().sum(1, keepdim=True)
-        multiplier = (budget / free.where(free > 0, torch.ones_like(free))).sqrt()
-        step = torch.where(filled, room, multiplier * slope)
-        overfull = ~filled & (step >= room)
-        if not bool(overfull.any()):
-            return step
-        filled = filled | overfull
+        budget = (length**2 - ((1 - free) * squared_room).sum(1, keepdim=True)).clamp_(min=0)
+        rate = (free * squared_slope).sum(1, keepdim=True).clamp_(min=least)
+        step = budget.sqrt() / rate.sqrt() * slope
+        still_free = (room - step).sign_().clamp_(min=0).mul_(free)
+        before, count = count, still_free.sum(1, dtype=torch.float32)
+        # a row of NaN compares false, so it ends the loop as well
+        if not bool((count < before).any()):
+            return torch.lerp(room, step, free)
+        free = still_free
 
 
 def _soft_threshold(offset: Tensor, room: Tensor, budget: float) -> Tensor:

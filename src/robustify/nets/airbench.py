@@ -13,6 +13,7 @@ from robustify.errors import InputError
 from robustify.nets.standardise import CIFAR10_MEAN, CIFAR10_STD, Standardise
 
 WHITENING_IMAGES = 5000
+WHITENING_CHUNK = 500
 # logits start at about 1/width of the features' scale; splitting that factor between head and scale
 # lets one learning rate serve the head and the biases
 HEAD_GAIN = 3.55
@@ -39,7 +40,7 @@ class AirbenchNet(nn.Module):
         self.head = nn.Linear(widths[-1], 10, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = functional.gelu(self.whitening(self.standardise(x)), approximate="tanh")
+        x = functional.gelu(self.whitening(self.standardise(x)))
         x = self.groups(x).amax(dim=(2, 3))
         return cast(Tensor, self.head(x)) * (HEAD_GAIN / self.head.in_features)
 
@@ -58,10 +59,14 @@ class AirbenchNet(nn.Module):
             nn.init.normal_(self.head.weight, std=1 / HEAD_GAIN)
 
     def _whitening_filters(self, images: Tensor) -> Tensor:
-        pixels = self.standardise(images.float() / 255)
-        patches = pixels.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
-        flat = patches.flatten(1)
-        eigenvalues, eigenvectors = torch.linalg.eigh(flat.T @ flat / len(flat))
+        covariance = torch.zeros(12, 12, device=images.device)
+        # all patches at once are 0.2 GiB that training would never use again
+        for chunk in images.split(WHITENING_CHUNK):
+            pixels = self.standardise(chunk.float() / 255)
+            patches = pixels.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5)
+            flat = patches.reshape(-1, 12)
+            covariance += flat.T @ flat / (len(flat) / len(chunk) * len(images))
+        eigenvalues, eigenvectors = torch.linalg.eigh(covariance)
         filters = (
             eigenvectors.T.reshape(-1, 3, 2, 2) / (eigenvalues.view(-1, 1, 1, 1) + 5e-4).sqrt()
         )
@@ -76,10 +81,10 @@ def _group(before: int, after: int) -> nn.Sequential:
         nn.Conv2d(before, after, 3, padding=1, bias=False),
         nn.MaxPool2d(2),
         _batch_norm(after),
-        nn.GELU(approximate="tanh"),
+        nn.GELU(),
         nn.Conv2d(after, after, 3, padding=1, bias=False),
         _batch_norm(after),
-        nn.GELU(approximate="tanh"),
+        nn.GELU(),
     )
 
 
