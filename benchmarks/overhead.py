@@ -1,17 +1,17 @@
 """What Kedro, MLflow and DVC cost on the quick pipeline: the share of its wall time that isn't the library's own work.
 
-`kedro run --pipeline=mnist_robust --env=quick` runs in a temporary copy of the project with an MLflow store of its own; then its
+`kedro run --pipeline=cifar_robust --env=quick` (or another experiment's) runs in a temporary copy of the project with an MLflow store of its own; then its
 outputs are registered with DVC, as `make run` does. The library's own work is what the run itself notes down: training
-seconds of every epoch, the seconds of the attack, the seconds of every evaluation. All else counts as
+seconds of every epoch, the seconds of the attack, of every evaluation and of every verification. All else counts as
 overhead, also what is no fault of the three: imports, reading data, accuracy after each epoch, figures. So the
 share is an upper bound.
 
 The peer is the same work as a plain script: --plain also calls the nodes one after another in a process without Kedro, MLflow
 and DVC, and gives the share of the whole that this saves.
 
-    .venv/bin/python benchmarks/overhead.py [--plain] [--quick]
+    .venv/bin/python benchmarks/overhead.py [--experiment cifar|mnist] [--plain] [--quick]
 
-"ratio" is the overhead's share. --quick takes 5,000 training and 1,000 test images, whose share is larger, for most of the overhead
+"ratio" is what the three cost against the plain script, as a share of the whole; without --plain it is the upper bound. --quick takes 5,000 training and 1,000 test images, whose share is larger, for most of the overhead
 doesn't grow with the images.
 """
 
@@ -33,8 +33,6 @@ import pandas as pd
 from measuring import parser, print_json, print_table
 from workload import PROJECT, own_command, settings_of
 
-EXPERIMENT = "mnist"
-PIPELINE = f"{EXPERIMENT}_robust"
 COPIED = ("conf", "src", "pyproject.toml", ".telemetry", "dvc.yaml", "requirements.lock")
 
 
@@ -42,21 +40,23 @@ def main() -> None:
     """Measure, and print the table and the line of JSON."""
     options = _parser().parse_args()
     if options.nodes:
-        _run_nodes(json.loads(options.nodes))
+        _run_nodes(options.experiment, json.loads(options.nodes))
         return
+    experiment = options.experiment
     images = (5000, 1000) if options.quick else None
     images = (options.images, options.images) if options.images else images
     with tempfile.TemporaryDirectory() as folder:
-        parts = _kedro(Path(folder), images)
-    figures: dict[str, Any] = {}
+        parts = _kedro(Path(folder), experiment, images)
+    figures: dict[str, Any] = {"experiment": experiment}
     if options.plain:
         with tempfile.TemporaryDirectory() as folder:
-            figures["plain_seconds"] = _plain(Path(folder), images)
+            figures["plain_seconds"] = _plain(Path(folder), experiment, images)
     _report(parts, figures)
 
 
 def _parser() -> argparse.ArgumentParser:
     made = parser(__doc__)
+    made.add_argument("--experiment", choices=["cifar", "mnist"], default="cifar")
     made.add_argument("--plain", action="store_true", help="also run the work as a plain script")
     made.add_argument("--images", type=int, help="training and test images, at least 100")
     made.add_argument("--nodes", help=argparse.SUPPRESS)
@@ -65,15 +65,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _report(parts: dict[str, float], figures: dict[str, Any]) -> None:
     total = parts["kedro run"] + parts["dvc commit"]
-    work = parts["training"] + parts["attack"] + parts["evaluation"]
+    work = sum(parts[name] for name in ("training", "attack", "evaluation", "verification"))
     rows = [[name, seconds, seconds / total] for name, seconds in parts.items()]
     rows.append(["overhead", total - work, (total - work) / total])
     if "plain_seconds" in figures:
         plain = figures["plain_seconds"]
-        figures["share_against_plain"] = (total - plain) / total
         rows.append(["plain script", plain, plain / total])
     print_table(["part", "seconds", "share"], rows)
-    print_json((total - work) / total, seconds=parts, overhead_seconds=total - work, **figures)
+    bound = (total - work) / total
+    share = (total - figures["plain_seconds"]) / total if "plain_seconds" in figures else bound
+    print_json(share, seconds=parts, overhead_seconds=total - work, upper_bound=bound, **figures)
 
 
 def _copy_project(folder: Path) -> None:
@@ -90,25 +91,28 @@ def _copy_project(folder: Path) -> None:
     (folder / "data" / "01_raw").symlink_to(PROJECT / "data" / "01_raw")
 
 
-def _kedro(folder: Path, images: tuple[int, int] | None) -> dict[str, float]:
+def _kedro(folder: Path, experiment: str, images: tuple[int, int] | None) -> dict[str, float]:
     """Run the pipeline in a copy of the project and return the seconds of its parts."""
     _copy_project(folder)
     _run(folder, "dvc", "init", "--no-scm", "--quiet")
-    arguments = ["run", f"--pipeline={PIPELINE}", "--env=quick"]
+    arguments = ["run", f"--pipeline={experiment}_robust", "--env=quick"]
     if images:
-        train, test = (f"{EXPERIMENT}.data.{part}_images" for part in ("training", "test"))
+        train, test = (f"{experiment}.data.{part}_images" for part in ("training", "test"))
         arguments.append(f"--params={train}={images[0]},{test}={images[1]}")
     kedro = _run(folder, "kedro", *arguments)
-    register = _run(folder, "robustify.registration", EXPERIMENT)
-    output = folder / "data" / "07_model_output" / EXPERIMENT
+    register = _run(folder, "robustify.registration", experiment)
+    output = folder / "data" / "07_model_output" / experiment
     curves = [pd.read_csv(path) for path in sorted(output.glob("*/learning_curve.csv"))]
-    attack = folder / "data" / "05_model_input" / EXPERIMENT / "attack_time.json"
+    attack = folder / "data" / "05_model_input" / experiment / "attack_time.json"
     return {
         "kedro run": kedro,
         "dvc commit": register,
         "training": float(sum(curve["seconds"].sum() for curve in curves)),
         "attack": _seconds_in(attack),
-        "evaluation": sum(_seconds_in(path) for path in output.glob("*/evaluation.json")),
+        **{
+            kind: sum(_seconds_in(path) for path in output.glob(f"*/{kind}.json"))
+            for kind in ("evaluation", "verification")
+        },
     }
 
 
@@ -137,22 +141,24 @@ def _time_process(command: list[str], folder: Path) -> float:
     return time.perf_counter() - started
 
 
-def _plain(folder: Path, images: tuple[int, int] | None) -> float:
+def _plain(folder: Path, experiment: str, images: tuple[int, int] | None) -> float:
     """Return the seconds of the same work in a process without Kedro, MLflow and DVC."""
     _copy_project(folder)
-    settings = settings_of(EXPERIMENT, "quick")
+    settings = settings_of(experiment, "quick")
     if images:
         settings["data"].update(training_images=images[0], test_images=images[1])
-    return _time_process(own_command(__file__, "--nodes", json.dumps(settings)), folder)
+    arguments = ("--experiment", experiment, "--nodes", json.dumps(settings))
+    return _time_process(own_command(__file__, *arguments), folder)
 
 
-def _run_nodes(settings: dict[str, Any]) -> None:
+def _run_nodes(experiment: str, settings: dict[str, Any]) -> None:
     """Do the pipeline's work by calling its nodes, files written as the catalog would."""
     from robustify.pipelines.adversarial_set.nodes import make_adversarial_set
     from robustify.pipelines.evaluation.nodes import evaluate_net
     from robustify.pipelines.ingestion.nodes import ingest
     from robustify.pipelines.reporting.nodes import gather_results, write_report
     from robustify.pipelines.training.nodes import train_net
+    from robustify.pipelines.verification.nodes import verify_net
     from robustify.storage import load_tensors, load_trained_net, save_net, save_tensors
 
     train, test = ingest(settings["data"])
@@ -170,7 +176,7 @@ def _run_nodes(settings: dict[str, Any]) -> None:
             member,
             settings["seed"],
             settings["device"],
-            title=f"{EXPERIMENT}.{name}",
+            title=f"{experiment}.{name}",
         )
         save_net(Path(f"data/{name}.safetensors"), trained)
         models[name] = load_trained_net(Path(f"data/{name}.safetensors"))
@@ -184,6 +190,19 @@ def _run_nodes(settings: dict[str, Any]) -> None:
         evaluate_net(model, test, found, settings["evaluation"], device)
         for model in models.values()
     ]
+    verifications = [
+        verify_net(
+            model,
+            test,
+            settings["verification"],
+            settings["seed"],
+            device,
+            models["baseline" if name != "baseline" else "control"],
+            title=f"{experiment}.{name}",
+            depth="brief",
+        )
+        for name, model in models.items()
+    ]
     gathered = gather_results(
         found,
         seconds,
@@ -192,10 +211,11 @@ def _run_nodes(settings: dict[str, Any]) -> None:
         device,
         *evaluations,
         *curves.values(),
-        experiment=EXPERIMENT,
+        *verifications,
+        experiment=experiment,
         nets=tuple(models),
     )
-    report, figures = write_report(*gathered, found, test, settings)
+    report, figures = write_report(*gathered[:4], found, test, settings)
     Path("data/report.html").write_text(report)
     for name, figure in figures.items():
         figure.savefig(Path("data") / name)

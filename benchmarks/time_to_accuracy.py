@@ -6,7 +6,7 @@ Ours is the default recipe in conf/base. The peers:
   label smoothing 0.2, its learning rates and weight decay, put through Robustify's loop. What differs from the original:
   learning rates are translated from a summed to a mean loss and to our head's scale (the same
   steps); flips are drawn anew in every epoch instead of alternating; the whitening bias starts at zero and trains to
-  the end instead of for three epochs; ε of batch normalisation is 1e-5 and GELU is the tanh approximation; training
+  the end instead of for three epochs; ε of batch normalisation is 1e-5; training
   is in float32 or bfloat16 as the processor has it, not in float16; nothing is compiled; no test-time
   augmentation, as for ours.
 * the paper's VGG with the paper's 300 epochs (SGD, batches of 128), always by extrapolation from a few measured steps.

@@ -3,6 +3,7 @@
 from robustify.hooks.checked_parameters import CheckedParameters
 from robustify.hooks.clean_termination import CleanTermination
 from robustify.hooks.exclusive_data import ExclusiveData
+from robustify.hooks.memory import Memory
 from robustify.hooks.net_runs import NetRuns
 from robustify.hooks.summary import Summary
 from robustify.hooks.supported_runner import SupportedRunner
@@ -12,6 +13,7 @@ __all__ = [
     "CheckedParameters",
     "CleanTermination",
     "ExclusiveData",
+    "Memory",
     "NetRuns",
     "Summary",
     "SupportedRunner",

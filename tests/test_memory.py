@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import ctypes
+import sys
+
+import psutil
+import pytest
+import torch
+
+from robustify.devices import keep_freed_memory
+from robustify.hooks import Memory
+
+MIB = 2**20
+
+
+def resident() -> int:
+    return psutil.Process().memory_info().rss
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+def test_what_a_node_has_freed_goes_back_before_the_next() -> None:
+    keep_freed_memory()
+    blocks = [torch.ones(MIB) for _ in range(64)]
+    full = resident()
+    # the last block stays, so that the heap's end can't simply move down
+    del blocks[:-1]
+    kept = resident()
+    Memory().before_node_run()
+    assert kept > full - 50 * MIB
+    assert resident() < full - 200 * MIB
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_such_library(name: str) -> None:
+        raise OSError
+
+    monkeypatch.setattr(ctypes, "CDLL", no_such_library)
+    Memory().before_node_run()
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    Memory().before_node_run()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(ctypes, "CDLL", None)
+    Memory().before_node_run()
