@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import sys
 
 import psutil
@@ -17,7 +18,7 @@ def resident() -> int:
     return psutil.Process().memory_info().rss
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library isn't glibc")
 def test_what_a_node_has_freed_goes_back_before_the_next() -> None:
     keep_freed_memory()
     blocks = [torch.ones(MIB) for _ in range(64)]
