@@ -27,7 +27,8 @@ import psutil
 import torch
 
 from measuring import parser, print_json, print_table
-from robustify.devices import choose_device, keep_freed_memory
+from robustify.allocator import keep_freed_memory
+from robustify.devices import choose_device
 from workload import load_images, make_course, own_command, run_epoch
 
 GIB = 2**30

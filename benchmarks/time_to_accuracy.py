@@ -38,8 +38,9 @@ import psutil
 import torch
 
 from measuring import alternate, parser, print_json, print_table, seconds_of
+from robustify.allocator import keep_freed_memory
 from robustify.augmentation import flip, translate
-from robustify.devices import choose_device, keep_freed_memory
+from robustify.devices import choose_device
 from robustify.measurement import accuracy
 from robustify.nets import make_net
 from workload import Images, load_images, make_course, own_command, settings_of, steps_of

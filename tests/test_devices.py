@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import ctypes
-import sys
-
 import pytest
 import torch
 
@@ -76,34 +73,3 @@ def test_a_device_is_described_in_words(monkeypatch: pytest.MonkeyPatch) -> None
     assert devices.describe(CPU).startswith(f"cpu ({torch.get_num_threads()} threads, ")
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"card of {device}")
     assert devices.describe(CUDA) == "card of cuda"
-
-
-def test_memory_is_left_alone_where_the_c_library_is_another(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    told: list[tuple[int, int]] = []
-
-    class Glibc:
-        def __init__(self, name: str) -> None:
-            assert name == "libc.so.6"
-
-        def mallopt(self, parameter: int, value: int) -> None:
-            told.append((parameter, value))
-
-    def no_such_library(name: str) -> None:
-        raise OSError
-
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(ctypes, "CDLL", Glibc)
-    devices.keep_freed_memory()
-    # M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD of glibc's malloc.h
-    assert told == [(-4, 0), (-1, 2**31 - 1), (-2, 64 * 2**20)]
-    for platform, library in (
-        ("darwin", Glibc),
-        ("linux", no_such_library),
-        ("linux", lambda name: object()),
-    ):
-        monkeypatch.setattr(sys, "platform", platform)
-        monkeypatch.setattr(ctypes, "CDLL", library)
-        devices.keep_freed_memory()
-    assert len(told) == 3

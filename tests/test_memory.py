@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import ctypes
 import platform
-import sys
 
 import psutil
 import pytest
 import torch
 
-from robustify.devices import keep_freed_memory
+from robustify.allocator import keep_freed_memory
 from robustify.hooks import Memory
 
 MIB = 2**20
@@ -29,16 +27,3 @@ def test_what_a_node_has_freed_goes_back_before_the_next() -> None:
     Memory().before_node_run()
     assert kept > full - 50 * MIB
     assert resident() < full - 200 * MIB
-
-
-def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_such_library(name: str) -> None:
-        raise OSError
-
-    monkeypatch.setattr(ctypes, "CDLL", no_such_library)
-    Memory().before_node_run()
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    Memory().before_node_run()
-    monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(ctypes, "CDLL", None)
-    Memory().before_node_run()

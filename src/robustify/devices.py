@@ -1,9 +1,7 @@
-"""Where the arithmetic runs: device, precision and memory, chosen from what the machine has."""
+"""Where the arithmetic runs: device and precision, chosen from what the machine has."""
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal
@@ -14,9 +12,6 @@ from robustify.errors import InputError
 
 Precision = Literal["auto", "bfloat16", "float32"]
 PRECISIONS: tuple[Precision, ...] = ("auto", "bfloat16", "float32")
-
-# constants of glibc's malloc.h
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -81,20 +76,3 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu ({torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()})"
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to reuse freed activations instead of returning them to the system after every layer.
-
-    Page faults on memory handed back and asked for again cost a third of a training step's time. Does
-    nothing where the C library isn't glibc.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return
-    mallopt(_M_MMAP_MAX, 0)
-    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    mallopt(_M_TOP_PAD, 64 * 2**20)

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from robustify.allocator import keep_freed_memory
 from robustify.checkpoints import Checkpoints
 from robustify.course import Course
-from robustify.devices import choose_device, keep_freed_memory
+from robustify.devices import choose_device
 from robustify.errors import InputError
 from robustify.held_out import split
 from robustify.interruption import Interruption

@@ -59,14 +59,15 @@ class AirbenchNet(nn.Module):
             nn.init.normal_(self.head.weight, std=1 / HEAD_GAIN)
 
     def _whitening_filters(self, images: Tensor) -> Tensor:
-        covariance = torch.zeros(12, 12, device=images.device)
+        products, patches = torch.zeros(12, 12, device=images.device), 0
         # all patches at once are 0.2 GiB that training would never use again
         for chunk in images.split(WHITENING_CHUNK):
             pixels = self.standardise(chunk.float() / 255)
-            patches = pixels.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5)
-            flat = patches.reshape(-1, 12)
-            covariance += flat.T @ flat / (len(flat) / len(chunk) * len(images))
-        eigenvalues, eigenvectors = torch.linalg.eigh(covariance)
+            windows = pixels.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5)
+            flat = windows.reshape(-1, 12)
+            products += flat.T @ flat
+            patches += len(flat)
+        eigenvalues, eigenvectors = torch.linalg.eigh(products / patches)
         filters = (
             eigenvectors.T.reshape(-1, 3, 2, 2) / (eigenvalues.view(-1, 1, 1, 1) + 5e-4).sqrt()
         )

@@ -23,7 +23,8 @@ def make_adversarial_set(
     Raises:
         ValueError: if no example succeeds, or the baseline has one of them right after all.
     """
-    from robustify.devices import choose_device, keep_freed_memory
+    from robustify.allocator import keep_freed_memory
+    from robustify.devices import choose_device
     from robustify.errors import InputError
     from robustify.measurement import accuracy, attack, survives_rounding
     from robustify.pipelines.adversarial_set.manifest import make_manifest

@@ -25,7 +25,8 @@ def evaluate_net(
         evaluation: see :class:`robustify.configuration.Evaluation`.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    from robustify.devices import choose_device, keep_freed_memory
+    from robustify.allocator import keep_freed_memory
+    from robustify.devices import choose_device
     from robustify.measurement import accuracy, epsilon_sweep, predict
 
     keep_freed_memory()

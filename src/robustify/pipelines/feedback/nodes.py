@@ -28,7 +28,8 @@ def feed_back(
     """
     import torch
 
-    from robustify.devices import choose_device, keep_freed_memory
+    from robustify.allocator import keep_freed_memory
+    from robustify.devices import choose_device
     from robustify.errors import InputError
     from robustify.measurement import attack, survives_rounding
     from robustify.storage import Tensors

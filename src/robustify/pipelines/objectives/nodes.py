@@ -24,9 +24,10 @@ def attack_net(
         seed: of the experiment; fixes the random starts.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
+    from robustify.allocator import keep_freed_memory
     from robustify.attacks import Pgd, robust_accuracy
     from robustify.configuration import ProjectedGradientAttack
-    from robustify.devices import choose_device, keep_freed_memory
+    from robustify.devices import choose_device
     from robustify.uncertainty import LinfBall
 
     keep_freed_memory()

@@ -26,7 +26,8 @@ def measure_net(
         steps: see :class:`robustify.configuration.Steps`.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    from robustify.devices import choose_device, keep_freed_memory
+    from robustify.allocator import keep_freed_memory
+    from robustify.devices import choose_device
     from robustify.measurement import predict
     from robustify.steps import accuracy_under_steps
     from robustify.storage import Tensors
@@ -67,8 +68,9 @@ def count_single_pixel_flips(
         single_pixel: see :class:`robustify.configuration.SinglePixel`.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
+    from robustify.allocator import keep_freed_memory
     from robustify.configuration import SinglePixel
-    from robustify.devices import choose_device, keep_freed_memory
+    from robustify.devices import choose_device
     from robustify.single_pixel import flipped_by_any_pixel, flipped_by_promising_pixels
 
     keep_freed_memory()
@@ -111,8 +113,9 @@ def measure_transfer(
     """
     from pathlib import Path
 
+    from robustify.allocator import keep_freed_memory
     from robustify.configuration import Transfer
-    from robustify.devices import choose_device, keep_freed_memory
+    from robustify.devices import choose_device
     from robustify.storage import load_trained_net
     from robustify.transfer import transfer_matrix
     from robustify.uncertainty import make_uncertainty_set

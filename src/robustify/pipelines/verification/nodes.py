@@ -41,8 +41,9 @@ def verify_net(
     """
     from pathlib import Path
 
+    from robustify.allocator import keep_freed_memory
     from robustify.configuration import Verification
-    from robustify.devices import choose_device, keep_freed_memory
+    from robustify.devices import choose_device
     from robustify.verification import make_plan, verify
 
     keep_freed_memory()
