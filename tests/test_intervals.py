@@ -147,6 +147,13 @@ def test_certified_images_are_those_of_a_linear_net_whose_margin_is_wide_enough(
         certified_accuracy(net, images[:0], labels[:0], LinfBall(radius=0.1))
 
 
+def test_a_bound_that_is_no_number_proves_nothing() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2), nn.Identity())
+    nn.init.constant_(net[1].weight, float("nan"))
+    images, labels = torch.zeros(3, 1, 4, 4, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)
+    assert certified_accuracy(net, images, labels, LinfBall(radius=0.1)) == 0
+
+
 def test_training_on_the_bound_certifies_what_no_attack_then_breaks() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(400) % 4
