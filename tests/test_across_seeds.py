@@ -37,6 +37,7 @@ def measured_of(seeds: tuple[int, ...]) -> dict[tuple[int, str, str], Any]:
                 "tensors_sha256": f"set {seed}",
                 "size": len(stored),
                 "by_norm": {"l2": len(stored)},
+                "attacked_data_sha256": "test",
                 "sets": {"l2": {"radius": 1.0}},
             },
         )
@@ -52,6 +53,14 @@ def measured_of(seeds: tuple[int, ...]) -> dict[tuple[int, str, str], Any]:
                     "net_sha256": f"{net} {seed}",
                     "test_data_sha256": "test",
                     "adversarial_set_sha256": f"set {seed}",
+                    "trained": {
+                        "images": 60000,
+                        "architecture": {"name": "mnist_convnet"},
+                        "uncertainty_set": robust if net in ("l2", "linf") else {"name": "point"},
+                        "maximiser": {"name": "steepest_ascent"},
+                        "training": {"epochs": 2},
+                        "objective": {"name": "worst_case"},
+                    },
                 },
             )
             found[seed, net, "steps"] = {
@@ -68,6 +77,7 @@ def measured_of(seeds: tuple[int, ...]) -> dict[tuple[int, str, str], Any]:
             )
             found[seed, net, "verification"] = {
                 "images": 50,
+                "failed_gates": [],
                 "measured": [
                     {"norm": "linf", "epsilon": 0.1, "attack": "pgd_10", "accuracy": 0.6},
                     {"norm": "linf", "epsilon": 0.1, "attack": "all_attacks", "accuracy": 0.5},
@@ -76,7 +86,21 @@ def measured_of(seeds: tuple[int, ...]) -> dict[tuple[int, str, str], Any]:
     return found
 
 
-SETTINGS = {"title": "MNIST", "environment": "base", "paper": {"nets": {}}}
+SETTINGS: dict[str, Any] = {
+    "title": "MNIST",
+    "environment": "base",
+    "paper": {"nets": {}},
+    "data": {"name": "mnist", "test_images": 100},
+    "net": {"name": "mnist_convnet"},
+    "training": {"epochs": 2},
+    "objective": {"name": "worst_case"},
+    "nets": {
+        "baseline": {"uncertainty_set": {"name": "point"}},
+        "control": {"uncertainty_set": {"name": "point"}},
+        "l2": {"uncertainty_set": {"name": "l2", "radius": 0.5}},
+        "linf": {"uncertainty_set": {"name": "linf", "radius": 0.5}},
+    },
+}
 
 
 def gathered(measured: dict[tuple[int, str, str], Any]) -> tuple[dict, dict]:
@@ -120,11 +144,68 @@ def test_what_was_measured_of_something_else_is_refused(key: str, what: str) -> 
         gathered(measured)
 
 
-def test_seeds_of_other_parameters_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [
+        ("uncertainty_set", {"name": "linf", "radius": 0.7}),
+        ("training", {"epochs": 1}),
+        ("images", 10000),
+        ("architecture", {"name": "mnist_convnet", "input_batch_norm": True}),
+        ("maximiser", {"name": "projected_gradient"}),
+        ("objective", {"name": "mixed"}),
+    ],
+)
+def test_seeds_of_other_parameters_are_refused(what: str, value: object) -> None:
     measured = copy.deepcopy(measured_of((0, 1)))
-    measured[1, "linf", "evaluation"]["uncertainty_set"]["radius"] = 0.7
-    with pytest.raises(InputError, match=r"linf was trained on .* with seed 1; run the experiment"):
+    measured[1, "linf", "predictions"].provenance["trained"][what] = value
+    with pytest.raises(InputError, match=rf"linf of seed 1 was trained with {what} .*run the exp"):
         gathered(measured)
+
+
+def test_a_part_of_the_test_data_is_refused() -> None:
+    settings = {**SETTINGS, "data": {"name": "mnist"}}
+    with pytest.raises(InputError, match="have 100 images, the parameters ask for 10000"):
+        gather(
+            labels=LABELS,
+            test_data_sha256="test",
+            transfer={},
+            settings=settings,
+            measured=measured_of((0,)),
+        )
+
+
+def test_a_set_made_of_other_test_data_is_refused() -> None:
+    measured = measured_of((0, 1))
+    measured[1, "", "adversarial_set"].provenance["attacked_data_sha256"] = "another"
+    with pytest.raises(InputError, match="of seed 1 was measured with another test data"):
+        gathered(measured)
+
+
+def test_failed_gates_of_any_seed_are_kept() -> None:
+    measured = measured_of((0, 1))
+    measured[1, "l2", "verification"]["failed_gates"] = ["gradients_are_there"]
+    _, details = gathered(measured)
+    assert details["nets"]["l2"]["failed_gates"] == ["gradients_are_there"]
+    assert details["nets"]["linf"]["failed_gates"] == []
+
+
+def test_a_training_that_ended_earlier_leaves_the_rest_to_the_others() -> None:
+    measured = measured_of((0, 1))
+    measured[1, "linf", "learning_curve"] = pd.DataFrame({"test_accuracy": [0.7], "seconds": [20]})
+    _, details = gathered(measured)
+    by_epoch, by_second = learning_curves(details).axes
+    np.testing.assert_allclose(by_epoch.lines[-1].get_ydata(), [60, 95])
+    np.testing.assert_allclose(by_second.lines[-1].get_xdata(), [15, 22])
+
+
+def test_steps_of_some_images_begin_at_the_accuracy_on_those() -> None:
+    measured = measured_of((0,))
+    for net in NETS:
+        measured[0, net, "steps"]["images"] = 95
+    _, details = gathered(measured)
+    linf_panel, l2_panel = accuracy_versus_epsilon(details).axes
+    assert linf_panel.lines[-1].get_ydata()[0] == pytest.approx(95)
+    assert l2_panel.lines[-1].get_ydata()[0] == pytest.approx(100)
 
 
 def test_bands_are_means_and_deviations() -> None:

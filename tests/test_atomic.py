@@ -86,3 +86,17 @@ def test_data_that_cannot_be_saved_leaves_the_old_file(tmp_path: Path) -> None:
         results.save({"size": object()})
     assert results.load() == {"size": 3}
     assert names(tmp_path) == ["b.json"]
+
+
+def test_a_file_system_that_refuses_everything_is_named_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with (
+        pytest.raises(InputError, match=r"file couldn't be written: Read-only file system"),
+        replacing(tmp_path / "file"),
+    ):
+        raise OSError(30, "Read-only file system")

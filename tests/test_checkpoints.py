@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -61,9 +61,10 @@ def run(
     stop_after: int | None = None,
     epochs: int = 3,
     chosen: Mapping[str, Any] = MappingProxyType({}),
+    optimiser: Mapping[str, Any] | None = None,
 ):
     """Train with random starts, dropout and augmentation; stop in the evaluation of an epoch."""
-    optimiser, options = NETS[name]
+    usual, options = NETS[name]
     x, labels = pictures(name)
     net = make_net(name, **options)
     evaluated = []
@@ -85,7 +86,7 @@ def run(
         recipe=Recipe(
             epochs=epochs,
             batch_size=13,
-            optimiser=optimiser,
+            optimiser=dict(optimiser or usual),
             translation=1,
             flips=True,
             **chosen,
@@ -118,6 +119,21 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits(
     resumed = run(name, tmp_path)
     assert resumed[:2] == whole[:2]
     assert len(resumed[2]) == 3 - (stop_after - 1)
+
+
+def test_adams_count_of_steps_is_taken_up_again_too(tmp_path: Path) -> None:
+    adam = {"name": "adam", "learning_rate": 0.001, "weight_decay": 0.01}
+    whole = run("airbench", None, optimiser=adam)
+    assert whole[0] != run("airbench", None)[0]
+    with pytest.raises(StopError):
+        run("airbench", tmp_path, stop_after=3, optimiser=adam)
+    assert run("airbench", tmp_path, optimiser=adam)[:2] == whole[:2]
+
+
+def test_what_a_killed_process_was_writing_goes_with_the_next_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / ".step-000000003.safetensors.partial").write_bytes(b"half")
+    run("mnist_convnet", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000012.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -216,6 +232,72 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> Non
     resumed = run("mnist_convnet", tmp_path)
     assert resumed[:2] == whole[:2]
     assert len(resumed[2]) == 2
+
+
+class Spoilt(WorstCase):
+    """A loss or a weight that is off from the seventh step on."""
+
+    def __init__(self, spoil: Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__(uncertainty_set=make_uncertainty_set("point"), maximiser=make_maximiser())
+        self.spoil, self.calls = spoil, 0
+
+    def __call__(self, net, x, labels, *, generator):
+        self.calls += 1
+        loss = super().__call__(net, x, labels, generator=generator)
+        return self.spoil(net, loss) if self.calls >= 7 else loss
+
+
+def explode(net: torch.nn.Module, loss: torch.Tensor) -> torch.Tensor:
+    # the loss is what it was, the gradient infinite: only the next step's loss would show it
+    weight = net[-1].weight
+    return loss + torch.nan_to_num((weight - weight.detach()).sum()) * 1e38 * 1e38
+
+
+@pytest.mark.parametrize(
+    ("spoil", "step"),
+    [
+        (lambda net, loss: loss * float("nan"), 3),
+        (lambda net, loss: loss * 0 + 20_000, 3),
+        (lambda net, loss: loss * float("inf"), 3),
+    ],
+    ids=["nan", "huge", "infinite"],
+)
+def test_a_diverging_loss_names_its_step(spoil: Any, step: int) -> None:
+    x, labels = images(32)
+    with pytest.raises(DivergenceError, match=rf"from step {step} of epoch 2 on"):
+        train(
+            make_net("mnist_convnet"),
+            x,
+            labels,
+            objective=Spoilt(spoil),
+            recipe=Recipe(epochs=3, batch_size=8, optimiser=SGD),
+            seed=0,
+            evaluate=lambda net: 0.0,
+        )
+
+
+def test_weights_spoilt_by_the_last_step_are_not_stored(tmp_path: Path) -> None:
+    x, labels = images(32)
+    objective = Spoilt(lambda net, loss: loss)
+    steps = iter(range(100))
+
+    def spoil(net: torch.nn.Module, loss: torch.Tensor) -> torch.Tensor:
+        # of eight steps the last one
+        return explode(net, loss) if next(steps) == 1 else loss
+
+    objective.spoil = spoil
+    with pytest.raises(DivergenceError, match=r"from step 4 of epoch 2 on; .*step-000000004"):
+        train(
+            make_net("mnist_convnet"),
+            x,
+            labels,
+            objective=objective,
+            recipe=Recipe(epochs=2, batch_size=8, optimiser=SGD),
+            seed=0,
+            evaluate=lambda net: 0.0,
+            checkpoints=Checkpoints(tmp_path),
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000004.safetensors"]
 
 
 def test_a_diverging_loss_names_epoch_step_and_last_good_checkpoint(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from robustify.claims.__main__ import main, make_page
+from robustify.claims.page import _conclusions
 from robustify.claims.rules import CLAIMS, Finding, verdict_of
 from robustify.errors import InputError
 from robustify.significance import over_seeds
@@ -87,6 +89,7 @@ def details() -> dict[str, Any]:
                 "step_images": 1000,
                 "steps": {"l2": {"1": over_seeds([0.5])}},
                 "attacked": [],
+                "failed_gates": [],
             }
             for net, name in NETS.items()
         },
@@ -271,3 +274,50 @@ def test_rules_change_nothing_that_they_read(
     for claim in CLAIMS:
         claim.decide(summary, details)
     assert (summary, details) == before
+
+
+def test_flagged_nets_are_marked(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    details["nets"]["l2"]["failed_gates"] = ["gradients_are_there"]
+    store(tmp_path / "data", "mnist", summary, details)
+    page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
+    assert "| l2 (flagged) |" in page
+    assert "| linf (flagged) |" not in page
+    assert "l2 failed gradients are there" in page
+
+
+def test_the_page_shows_what_strong_attacks_left(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    store(tmp_path / "data", "mnist", summary, details)
+    make_page(tmp_path / "data", tmp_path / "docs")
+    assert "Strong attacks in full" in (tmp_path / "docs/results.md").read_text()
+    entry = {
+        "experiment": "mnist", "net": "linf_strong", "norm": "linf", "epsilon": 0.3, "images": 10000,
+        "clean_accuracy": 0.9871, "fgsm_accuracy": None, "pgd_accuracy": 0.912,
+        "autoattack_accuracy": 0.8834, "seconds": 3600.0, "command": "kedro run --env=robust",
+    }  # fmt: skip
+    (tmp_path / "docs/results/verification.json").write_text(json.dumps([entry]))
+    page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
+    row = "| mnist | linf_strong | linf 0.3 | 10,000 | 98.71 | – | 91.20 | 88.34 | 60 |"
+    assert row in page
+    assert "Commands: `kedro run --env=robust`" in page
+    assert "Strong attacks in full" not in page
+
+
+def test_readings_end_in_what_they_say_of_the_default() -> None:
+    table = pd.DataFrame(
+        {
+            "norm": ["l1", "l1", "l2", "l2", "linf"],
+            "step": ["box_aware", "literal", "box_aware", "unclipped", "box_aware"],
+            "test_accuracy": [99.3, 99.1, 99.4, 99.5, 99.4],
+            "adversarial_set_accuracy": [70.0, 60.0, 80.0, 79.0, 80.0],
+            "pgd_0.1": [50.0, 40.0, 60.0, 62.5, 70.0],
+            "pgd_images": [100] * 5,
+        }
+    )
+    assert list(_conclusions(table)) == [
+        "l1: no other reading is ahead of the exact step in any column.",
+        "l2: ahead of the exact step unclipped by 0.10 in test_accuracy, unclipped by 2.50 in pgd_0.1.",
+    ]

@@ -53,6 +53,7 @@ def test_training_radii_are_at_least_the_sets(env: str) -> None:
 
 def test_all_mistakes_are_reported_at_once_with_their_keys(parameters: dict[str, Any]) -> None:
     parameters["mnist"]["training"]["epoch"] = 3
+    parameters["mnist"]["training"]["stepz"] = 3
     parameters["mnist"]["training"]["batch_size"] = 0
     parameters["cifar"]["evaluation"]["epsilons"] = [0.1, 1.5]
     del parameters["cifar"]["nets"]["baseline"]
@@ -62,6 +63,8 @@ def test_all_mistakes_are_reported_at_once_with_their_keys(parameters: dict[str,
     assert "\n" not in message
     for part in (
         "mnist.training.epoch: is unknown; did you mean epochs?",
+        # steps are known elsewhere, and aren't offered here
+        "mnist.training.stepz: is unknown; mnist.training.batch_size",
         "mnist.training.batch_size:",
         "epsilon 1.5",
     ):
@@ -89,7 +92,20 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         ("data.training_images", 60001, r"mnist\.data: training_images is 60001; mnist has 60000"),
         ("data.test_images", 10001, "test_images is 10001; mnist has 10000"),
         ("device", "gpu0", "known: auto"),
-        ("training.optimiser.name", "adam", "known: sgd"),
+        ("device", "meta", "device is 'meta'; known: auto, cpu, cuda"),
+        (
+            "nets.l2.maximiser",
+            {"name": "projected_gradient", "steps": 2.5},
+            r"nets\.l2: option 'steps' of 'projected_gradient' is 2\.5: .*valid integer",
+        ),
+        (
+            "nets.l2.maximiser",
+            {"name": "projected_gradient", "random_start": "off"},
+            "option 'random_start' of 'projected_gradient' is 'off': .*valid boolean",
+        ),
+        ("nets.l2.net", {"input_batchnorm": True}, "did you mean input_batch_norm"),
+        ("across_seeds.transfer.also", {"linf": "net.safetensors"}, "own net has that name"),
+        ("training.optimiser.name", "rmsprop", "known: sgd, muon, adam"),
         ("training.optimiser.learning_rat", 1, "'learning_rat' of 'sgd'.*mean learning_rate"),
         ("training.schedule.warm_up", 1, "option 'warm_up' of 'triangle'.*did you mean warmup"),
         ("net.input_norm", True, "option 'input_norm' of 'mnist_convnet'.*input_batch_norm"),
@@ -120,7 +136,7 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
             r"mnist\.nets\.l2\.objective: alpha is -0\.5; it must be in \[0, 1\]",
         ),
         ("nets.l2.net", {"input_batch_nrom": True}, r"mnist\.nets\.l2: .*input_batch_nrom"),
-        ("nets.l2.net", {"name": "vgg"}, "leave 'name' out"),
+        ("nets.l2.net", {"name": "vgg"}, r"nets\.l2\.net: .*leave 'name' out"),
         ("nets.l2.fed_back", {"name": "point"}, r"mnist\.nets\.l2: is no norm ball"),
         ("nets.l2.fed_back", {"name": "l2", "radius": 99.0}, "only 28 across"),
         ("nets.baseline.fed_back", {"name": "l2", "radius": 1.0}, "made against it"),

@@ -20,7 +20,7 @@ from .conftest import PROJECT
 
 # they carry what the training code computes, and decide nothing
 CARRIERS = {
-    "atomic", "checkpoints", "configuration", "errors", "fingerprint", "interruption", "journal",
+    "allocator", "atomic", "checkpoints", "configuration", "errors", "fingerprint", "interruption", "journal",
     "storage", "tracking",
 }  # fmt: skip
 

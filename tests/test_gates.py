@@ -192,3 +192,12 @@ def test_failures_are_raised_or_left_to_the_tables() -> None:
     judge(verdicts[1:2], title="mnist.l2", on_failure="raise")
     with pytest.raises(GateError, match=r"mnist\.l2 failed .*first \(reason one\); third"):
         judge(verdicts, title="mnist.l2", on_failure="raise")
+
+
+def test_small_rises_in_a_row_are_one_large_one() -> None:
+    """Each is within half a point of its neighbour; together they are eight tenths."""
+    shares = {0.1: 0.500, 0.2: 0.504, 0.3: 0.508}
+    verdict = gates.larger_epsilon_never_helps(shares, images=1000)
+    assert not verdict.passed
+    assert "50.0 % right with epsilon 0.1, 50.8 % with epsilon 0.3" in verdict.explanation
+    assert gates.larger_epsilon_never_helps({0.1: 0.5, 0.2: 0.3, 0.3: 0.305}, images=1000).passed

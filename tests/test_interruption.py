@@ -41,3 +41,15 @@ def test_the_handlers_of_before_are_put_back() -> None:
     with Interruption():
         assert signal.getsignal(signal.SIGTERM) is not signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+
+
+def test_a_signal_that_comes_too_late_for_the_work_is_obeyed_at_its_end() -> None:
+    with pytest.raises(KeyboardInterrupt), Interruption():
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_error_on_its_way_is_not_hidden_by_a_signal() -> None:
+    with pytest.raises(KeyError), Interruption():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise KeyError

@@ -7,7 +7,12 @@ from robustify.errors import InputError
 from robustify.nets import NETS, initialise, make_net
 from robustify.storage import tensors_sha256
 
-SHAPES = {"mnist_convnet": (1, 28, 28), "airbench": (3, 32, 32), "vgg": (3, 32, 32)}
+SHAPES = {
+    "mnist_convnet": (1, 28, 28),
+    "airbench": (3, 32, 32),
+    "vgg": (3, 32, 32),
+    "fully_connected": (1, 28, 28),
+}
 # counted by hand from the layers of the papers
 WEIGHTS = {
     "mnist_convnet": (32 * 25 + 32) + (64 * 32 * 25 + 64) + (576 * 200 + 200) + (200 * 10 + 10),
@@ -26,6 +31,7 @@ WEIGHTS = {
     + (512 * 512 + 512)
     + 2 * 512
     + (512 * 10 + 10),
+    "fully_connected": (784 * 200 + 200) + (200 * 200 + 200) + (200 * 10 + 10),
 }
 
 
@@ -71,9 +77,12 @@ def test_authors_robust_net_normalises_its_input() -> None:
 
 
 def test_unknown_nets_and_options_are_refused() -> None:
-    with pytest.raises(InputError, match="mnist_convnet, airbench, vgg"):
+    with pytest.raises(InputError, match="mnist_convnet, airbench, vgg, fully_connected"):
         make_net("resnet")
     with pytest.raises(InputError, match="depth"):
         make_net("vgg", depth=3)
     with pytest.raises(InputError, match="three"):
         make_net("airbench", widths=[1, 2])
+    for widths in ([], [100, 0]):
+        with pytest.raises(InputError, match="numbers of units, each >= 1"):
+            make_net("fully_connected", widths=widths)

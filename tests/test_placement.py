@@ -11,8 +11,7 @@ from kedro.io.catalog_config_resolver import CatalogConfigResolver
 
 from robustify.configuration import ConfigurationError, experiments_of
 from robustify.errors import InputError
-from robustify.pipeline_registry import experiment_pipeline
-from robustify.pipelines.seeds.pipeline import create_pipeline as gather_seeds
+from robustify.pipeline_registry import experiment_pipeline, seeds_pipeline
 from robustify.placement import place_seeds, seed_of
 from robustify.preflight import check
 from robustify.settings import CONFIG_LOADER_ARGS
@@ -74,7 +73,7 @@ def test_dvc_knows_the_files_of_every_seed(experiment: str) -> None:
     options = experiments_of(parameters)[experiment]
     assert [0, *one["matrix"]["seed"]] == options.seeds
 
-    gather = gather_seeds(experiment, options)
+    gather = seeds_pipeline(experiment, options)
     catalog = CatalogConfigResolver(place_seeds(load("catalog"), {experiment: options}))
     inputs = {path_of(catalog, name) for name in gather.inputs() if "params:" not in name}
     assert {name for name in gathering["deps"] if name.startswith("data/")} == inputs

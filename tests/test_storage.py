@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from robustify.storage import (
 
 CONTENT = Tensors(
     {"images": torch.arange(24, dtype=torch.uint8).view(2, 3, 4), "labels": torch.tensor([3, 1])},
-    {"seed": 4, "sets": {"l2": 0.5}},
+    {"seed": 4, "sets": {"l2": 0.5}, "weight_decay": 5e-05},
 )
 
 
@@ -102,6 +103,17 @@ def test_a_forged_architecture_is_refused(
     save_tensors(path, Tensors(CONTENT.tensors, {"architecture": architecture}))
     with pytest.raises(InputError, match=complaint):
         load_net(path)
+
+
+def test_a_forged_size_takes_no_memory(tmp_path: Path) -> None:
+    """Three widths of 20,000 are 30 GiB of weights; a file of a few bytes must not have them allocated."""
+    path = tmp_path / "net.safetensors"
+    architecture = {"name": "airbench", "widths": [20_000] * 3}
+    save_tensors(path, Tensors(CONTENT.tensors, {"architecture": architecture}))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match=r"net\.safetensors: weights don't fit .* must be"):
+        load_net(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**18
 
 
 def test_what_is_no_net_is_refused_by_name(tmp_path: Path) -> None:

@@ -308,7 +308,7 @@ def test_bad_recipes_are_refused_by_name() -> None:
             Recipe(epochs=1, batch_size=1, optimiser=SGD, **{name: 1.0})
     with pytest.raises(InputError, match="held_out is -1"):
         Recipe(epochs=1, batch_size=1, optimiser=SGD, held_out=-1)
-    with pytest.raises(InputError, match="sgd, muon"):
+    with pytest.raises(InputError, match="sgd, muon, adam"):
         make_descent(LinearNet(2, 2), name="adam", steps=1, steps_per_epoch=1)
     with pytest.raises(InputError, match="triangle, halving, constant"):
         make_schedule(name="cosine", steps=1, steps_per_epoch=1)

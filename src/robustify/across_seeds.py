@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from robustify.configuration import BASELINE, POINT
+from robustify.configuration import BASELINE, POINT, Net, architecture_of, objective_of, training_of
 from robustify.errors import InputError
+from robustify.ingestion.specification import Specification, specification_of
 from robustify.seeds import CONTROL, summarise
 from robustify.significance import Right, compare, over_seeds
 from robustify.statements import ALL_ATTACKS
 
 Key = tuple[int, str, str]
+# of a net's provenance: what all seeds share
+TRAINED = ("uncertainty_set", "maximiser", "training", "objective")
 _BOOTSTRAP_SEED = 1
 BEST = "linf"
 
@@ -39,14 +42,14 @@ def gather(
 
     Raises:
         InputError: if a net's measurements aren't of the data that is stored now, or a net was trained
-            on another set under one seed than under another.
+            otherwise than the settings say, on other data, say, or for fewer epochs.
     """
     seeds = list(dict.fromkeys(seed for seed, _, _ in measured))
     nets = list(dict.fromkeys(net for _, net, _ in measured if net))
     for seed in seeds:
         for net in nets:
             _check_data(measured, (seed, net), test_data_sha256)
-    _check_sets(measured, seeds, nets)
+    _check_training(measured, seeds, nets, settings, images=len(labels))
     on_test_set = [
         {
             net: measured[seed, net, "predictions"].tensors["test_set"].numpy() == labels
@@ -67,7 +70,9 @@ def gather(
             }
             for seed in seeds
         ],
-        "nets": {net: _net(measured, seeds, net) for net in nets},
+        "nets": {
+            net: _net(measured, seeds, net, [right[net] for right in on_test_set]) for net in nets
+        },
         "best_on_adversarial_set": _best(on_stored_set, nets),
         "single_pixel": [
             measured[seed, "", "single_pixel"]
@@ -88,7 +93,9 @@ def _on_stored_set(measured: Mapping[Key, Any], seed: int, nets: list[str]) -> d
     }
 
 
-def _net(measured: Mapping[Key, Any], seeds: list[int], net: str) -> dict[str, Any]:
+def _net(
+    measured: Mapping[Key, Any], seeds: list[int], net: str, rights: list[Right]
+) -> dict[str, Any]:
     evaluations = [measured[seed, net, "evaluation"] for seed in seeds]
     curves = [measured[seed, net, "learning_curve"] for seed in seeds]
     steps = [measured[seed, net, "steps"] for seed in seeds]
@@ -110,7 +117,9 @@ def _net(measured: Mapping[Key, Any], seeds: list[int], net: str) -> dict[str, A
             )
             for epsilon in evaluations[0]["epsilon_sweep"]
         },
+        "clean": over_seeds([float(right.mean()) for right in rights]),
         "step_images": steps[0]["images"],
+        "step_clean": over_seeds([float(right[: steps[0]["images"]].mean()) for right in rights]),
         "steps": {
             norm: {
                 radius: over_seeds([step["accuracy"][norm][radius] for step in steps])
@@ -119,6 +128,7 @@ def _net(measured: Mapping[Key, Any], seeds: list[int], net: str) -> dict[str, A
             for norm, by_radius in steps[0]["accuracy"].items()
         },
         "attacked": _attacked(verifications),
+        "failed_gates": sorted({gate for found in verifications for gate in found["failed_gates"]}),
     }
 
 
@@ -163,8 +173,10 @@ def _check_data(measured: Mapping[Key, Any], place: tuple[int, str], test_data_s
     about = measured[seed, net, "predictions"].provenance
     stored = measured[seed, "", "adversarial_set"].provenance["tensors_sha256"]
     weights = measured[seed, net, "evaluation"]["weights_sha256"]
+    attacked = measured[seed, "", "adversarial_set"].provenance["attacked_data_sha256"]
     for what, one, other in (
         ("test data", about["test_data_sha256"], test_data_sha256),
+        ("test data", attacked, test_data_sha256),
         ("adversarial set", about["adversarial_set_sha256"], stored),
         ("net", about["net_sha256"], weights),
     ):
@@ -175,12 +187,42 @@ def _check_data(measured: Mapping[Key, Any], place: tuple[int, str], test_data_s
             )
 
 
-def _check_sets(measured: Mapping[Key, Any], seeds: list[int], nets: list[str]) -> None:
+def _check_training(
+    measured: Mapping[Key, Any],
+    seeds: list[int],
+    nets: list[str],
+    settings: Mapping[str, Any],
+    *,
+    images: int,
+) -> None:
+    """Refuse nets of an environment or parameters other than the settings': they lie in the same places."""
+    specification = specification_of(settings["data"]["name"])
+    asked = settings["data"].get("test_images") or sum(specification.test_class_counts)
+    if images != asked:
+        raise InputError(
+            f"the stored test data have {images} images, the parameters ask for {asked}; run the experiment again"
+        )
     for net in nets:
-        sets = [measured[seed, net, "evaluation"]["uncertainty_set"] for seed in seeds]
-        for seed, other in zip(seeds, sets, strict=True):
-            if other != sets[0]:
-                raise InputError(
-                    f"{net} was trained on {sets[0]} with seed {seeds[0]} and on {other} with seed {seed}; "
-                    "run the experiment with equal parameters"
-                )
+        wanted = _as_asked(settings, Net(**settings["nets"][net]), specification)
+        for seed in seeds:
+            trained = measured[seed, net, "predictions"].provenance["trained"]
+            for what, value in wanted.items():
+                if trained[what] != value:
+                    raise InputError(
+                        f"{net} of seed {seed} was trained with {what} {trained[what]}, the parameters ask for {value}; "
+                        "run the experiment of that seed again"
+                    )
+
+
+def _as_asked(
+    settings: Mapping[str, Any], net: Net, specification: Specification
+) -> dict[str, Any]:
+    images = settings["data"].get("training_images") or sum(specification.train_class_counts)
+    return {
+        "images": images,
+        "architecture": architecture_of(settings["net"], net),
+        "uncertainty_set": net.uncertainty_set.model_dump(),
+        "maximiser": net.maximiser.model_dump(),
+        "training": training_of(settings["training"], net),
+        "objective": objective_of(settings["objective"], net),
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from robustify.errors import InputError
@@ -32,7 +32,9 @@ def replacing(path: Path) -> Iterator[Path]:
             f"{path} couldn't be written: {reason}; mend that and run the same command again"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # a file system that has become read-only refuses even this, and has been named already
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

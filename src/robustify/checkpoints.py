@@ -30,6 +30,9 @@ class Checkpoints:
         Raises:
             InputError: if the file can't be written; earlier checkpoints are kept.
         """
+        # what a killed process was writing may be of a step that no one stores again
+        for unfinished in self._folder.glob(".step-*.partial"):
+            unfinished.unlink()
         save_tensors(self._folder / f"step-{step:09d}.safetensors", state)
         for old in self._files()[:-KEPT]:
             old.unlink()

@@ -60,6 +60,10 @@ def objectives_table(
                     f"pgd_{epsilon}": _percent(share)
                     for epsilon, share in attack["pgd_accuracy"].items()
                 },
+                **{
+                    f"certified_{epsilon}": _percent(share)
+                    for epsilon, share in attack["certified_accuracy"].items()
+                },
                 "pgd_images": attack["images"],
                 "epochs": len(curves[net]),
                 "seconds_per_epoch": round(float(curves[net]["seconds"].mean()), 2),

@@ -11,7 +11,7 @@ import itertools
 import math
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -163,7 +163,8 @@ class Net(_Strict):
         uncertainty_set: what the net is trained against.
         maximiser: how the worst input is looked for.
         objective: overrides of the experiment's objective, see :func:`objective_of`.
-        net: options of the architecture that differ from the experiment's.
+        net: options of the architecture that differ from the experiment's; where ``transfer`` trains the net, it may be
+            another architecture, by ``name``.
         training: entries of the experiment's ``training`` that differ for this net.
         fed_back: uncertainty set whose fixed adversarial examples, made of the training images
             against the baseline, are added to them.
@@ -177,12 +178,15 @@ class Net(_Strict):
     training: OwnTraining | None = None
     fed_back: _Named | None = None
 
-    @field_validator("net")
-    @classmethod
-    def _same_architecture(cls, options: dict[str, Any]) -> dict[str, Any]:
-        if "name" in options:
-            raise ValueError("options of the experiment's net; leave 'name' out")
-        return options
+
+def architecture_of(shared: Mapping[str, Any], net: Net) -> dict[str, Any]:
+    """Return name and options of a net's architecture: its own, or the experiment's with options of its own.
+
+    Args:
+        shared: the experiment's ``net``.
+        net: the net's parameters.
+    """
+    return dict(net.net) if "name" in net.net else {**shared, **net.net}
 
 
 def objective_of(shared: Mapping[str, Any], net: Net) -> dict[str, Any]:
@@ -440,10 +444,12 @@ class Transfer(AdversarialSet):
 
     Attributes:
         images: the first so many test images, or all if left out.
-        also: stored nets, of other architectures say, by name: path of the file.
+        nets: trained for this alone, on the experiment's data; of other architectures, say.
+        also: stored nets, by name: path of the file.
     """
 
     images: int | None = Field(default=None, ge=1)
+    nets: dict[NetName, Net] = Field(default_factory=dict)
     also: dict[NetName, str] = Field(default_factory=dict)
 
 
@@ -502,7 +508,7 @@ class Experiment(_Strict):
         }
 
     def nets_with(self, *groups: str) -> tuple[str, ...]:
-        """Return the names of the experiment's own nets, and of those in ``objectives.nets`` or ``readings.nets``."""
+        """Return the names of the experiment's own nets, and of those in ``objectives.nets``, ``readings.nets`` and the like."""
         found = self._groups()
         return tuple(name for group in ("nets", *groups) for name in found[group])
 
@@ -511,7 +517,20 @@ class Experiment(_Strict):
             "nets": self.nets,
             "objectives.nets": self.objectives.nets if self.objectives else {},
             "readings.nets": self.readings.nets if self.readings else {},
+            "across_seeds.transfer.nets": self.across_seeds.transfer.nets
+            if self.across_seeds
+            else {},
         }
+
+    @model_validator(mode="after")
+    def _compares_nets_of_one_architecture(self) -> Experiment:
+        for key, nets in self._groups().items():
+            for name, net in nets.items():
+                if "name" in net.net and key != "across_seeds.transfer.nets":
+                    raise ValueError(
+                        f"{key}.{name}.net: options of the experiment's net; leave 'name' out"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _names_no_net_twice(self) -> Experiment:
@@ -575,7 +594,28 @@ def _complaint(problem: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return "is missing"
     if problem["type"] == "extra_forbidden":
-        known = {field for model in _Strict.__subclasses__() for field in model.model_fields}
+        known = {field for model in _models_at(problem["loc"]) for field in model.model_fields}
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
         return "is unknown" + (f"; did you mean {near[0]}?" if near else "")
     return f"{problem['msg']} (got {problem['input']!r:.80})"
+
+
+def _models_at(place: tuple[str | int, ...]) -> list[type[BaseModel]]:
+    """Return the models whose fields could stand where an unknown key of an experiment stands."""
+    models: list[type[BaseModel]] = [Experiment]
+    for part in place[:-1]:
+        inner = [
+            found
+            for model in models
+            if part in model.model_fields
+            for found in _models_in(model.model_fields[str(part)].annotation)
+        ]
+        # a name chosen by the user leads no deeper
+        models = inner or models
+    return models
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _models_in(part)]

@@ -23,6 +23,8 @@ from robustify.selection import Selection
 from robustify.storage import Tensors
 
 NO_STEP = -1
+# far above what any objective gives a net that learns; a net that guesses one of ten classes has 2.3
+LARGEST_LOSS = 1e4
 
 
 class Course:
@@ -115,9 +117,15 @@ class Course:
             yield
 
     def diverged_at(self) -> int | None:
-        """Return the epoch's first step, counted from 1, whose loss wasn't finite; None if there is none."""
+        """Return the epoch's first step, counted from 1, whose loss wasn't finite or beyond ``LARGEST_LOSS``; None if there is none.
+
+        Where the last step left weights that aren't finite, that step counts.
+        """
         step = int(self._first_bad_step)
-        return None if step == NO_STEP else step
+        if step != NO_STEP:
+            return step
+        finite = all(bool(weight.isfinite().all()) for weight in self._net.state_dict().values())
+        return None if finite else self.step
 
     def close_epoch(self, evaluate: Callable[[nn.Module], float]) -> Epoch:
         """Evaluate the net, add the epoch to the records, and return its record."""
@@ -219,7 +227,8 @@ class Course:
     def _note(self, loss: Tensor, images: int) -> None:
         self.step += 1
         self._total += loss * images
-        first = ~loss.isfinite() & (self._first_bad_step == NO_STEP)
+        # no comparison with NaN is true
+        first = ~(loss < LARGEST_LOSS) & (self._first_bad_step == NO_STEP)
         self._first_bad_step.masked_fill_(first, self.step)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

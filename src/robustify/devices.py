@@ -26,6 +26,8 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise InputError(f"device is {name!r}; known: auto, cpu, cuda") from error
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"device is {name!r}; known: auto, cpu, cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(
             f"device is {name!r}, but PyTorch sees {torch.cuda.device_count()} GPUs; use auto or cpu"

@@ -19,6 +19,7 @@ CODE = (
     "course.py",
     "devices.py",
     "held_out.py",
+    "intervals.py",
     "maximisers.py",
     "measurement.py",
     "nets",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from operator import itemgetter
 from typing import Literal
 
 import torch
@@ -307,7 +307,12 @@ def _never_rises(
     name: Callable[[float], str],
 ) -> Verdict:
     ordered = sorted(accuracies.items())
-    rises = [(after[1] - before[1], before, after) for before, after in pairwise(ordered)]
+    # small rises in a row are one large one: against the lowest so far, not the neighbour
+    rises = [
+        (after[1] - before[1], before, after)
+        for place, after in enumerate(ordered[1:], start=1)
+        for before in [min(ordered[:place], key=itemgetter(1))]
+    ]
     rise, before, after = max(rises)
     return Verdict(
         gate,

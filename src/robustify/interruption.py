@@ -27,9 +27,10 @@ class Interruption:
 
     def raise_if_requested(self) -> None:
         """Obey the signal noted, as if it had come now."""
-        if self._noted is not None:
+        noted, self._noted = self._noted, None
+        if noted is not None:
             self._restore()
-            signal.raise_signal(self._noted)
+            signal.raise_signal(noted)
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
@@ -47,6 +48,9 @@ class Interruption:
         traceback: TracebackType | None,
     ) -> None:
         self._restore()
+        # what came too late for the work at hand still counts, unless an error is on its way
+        if kind is None:
+            self.raise_if_requested()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self._noted is not None:

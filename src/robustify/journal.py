@@ -140,13 +140,13 @@ class Journal:
             return []
 
     def _keep(self, entries: list[dict[str, Any]]) -> None:
-        if not entries:
-            self._path.unlink(missing_ok=True)
-            return
         try:
+            if not entries:
+                self._path.unlink(missing_ok=True)
+                return
             with replacing(self._path) as temporary:
                 temporary.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-        except InputError as error:
+        except (InputError, OSError) as error:
             # the checkpoint has them, too: the next run tells MLflow
             logger.warning("%s", error)
 

@@ -28,11 +28,14 @@ def predict(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -> 
         net: maps images in [0, 1] to logits.
         images: uint8 or float in [0, 1], shape (N, C, H, W).
         batch_size: images a forward pass.
+
+    Raises:
+        ValueError: if an output is no number.
     """
     device = _device(net)
     with evaluation_mode(net), full_precision():
         classes = [
-            net(_pixels(batch, device)).argmax(dim=1).cpu() for batch in images.split(batch_size)
+            _class_of(net(_pixels(batch, device))).cpu() for batch in images.split(batch_size)
         ]
     return torch.cat(classes) if classes else torch.empty(0, dtype=torch.int64)
 
@@ -197,3 +200,10 @@ def _pixels(images: Tensor, device: torch.device) -> Tensor:
 
 def _device(net: nn.Module) -> torch.device:
     return next(net.parameters()).device
+
+
+def _class_of(logits: Tensor) -> Tensor:
+    # the largest of several NaN would be the first class, right on a tenth of the images
+    if bool(logits.isnan().any()):
+        raise InputError("the net's outputs are NaN; it can't be measured")
+    return logits.argmax(dim=1)

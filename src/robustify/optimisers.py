@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from robustify.errors import InputError
@@ -103,9 +103,9 @@ class Descent:
             for key, value in tensors.items():
                 kind, *place = key.split(".")
                 if kind == "optimiser" and int(place[0]) == number:
-                    # in the weight's own memory format, as if it had never been stored
-                    like = torch.empty_like(weights[int(place[1])], dtype=value.dtype)
-                    state.setdefault(int(place[1]), {})[place[2]] = like.copy_(value)
+                    state.setdefault(int(place[1]), {})[place[2]] = _in_format_of(
+                        weights[int(place[1])], value
+                    )
             optimiser.load_state_dict(
                 {"state": state, "param_groups": rest[number]["param_groups"]}
             )
@@ -128,7 +128,7 @@ def make_descent(
 
     Args:
         net: whose trainable weights are to be descended on.
-        name: ``sgd`` (Nesterov by default) or ``muon`` (Muon for filters, SGD for the rest).
+        name: ``sgd`` (Nesterov by default), ``muon`` (Muon for filters, SGD for the rest) or ``adam`` (AdamW).
         steps: length of the training, in descent steps.
         steps_per_epoch: descent steps in an epoch.
         schedule: ``name`` of the schedule and its options.
@@ -226,8 +226,23 @@ def _muon(
     ]
 
 
+def _adam(net: nn.Module, *, learning_rate: float, weight_decay: float = 0.0) -> list[Optimizer]:
+    return [AdamW(_trainable(net), lr=learning_rate, weight_decay=weight_decay, foreach=True)]
+
+
+def _in_format_of(weight: Tensor, value: Tensor) -> Tensor:
+    """Return a stored value as if it had never been stored: in the weight's memory format, unless it's a count of steps."""
+    if value.shape != weight.shape:
+        return value.clone()
+    return torch.empty_like(weight, dtype=value.dtype).copy_(value)
+
+
 def _trainable(net: nn.Module) -> list[nn.Parameter]:
     return [weight for weight in net.parameters() if weight.requires_grad]
 
 
-OPTIMISERS: dict[str, Callable[..., list[Optimizer]]] = {"sgd": _sgd, "muon": _muon}
+OPTIMISERS: dict[str, Callable[..., list[Optimizer]]] = {
+    "sgd": _sgd,
+    "muon": _muon,
+    "adam": _adam,
+}

@@ -61,7 +61,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         if experiment.readings is not None
     }
     seeds = {
-        f"{name}_seeds": gather_seeds(name, experiment)
+        f"{name}_seeds": seeds_pipeline(name, experiment)
         for name, experiment in experiments.items()
         if experiment.seeds and experiment.across_seeds is not None
     }
@@ -120,6 +120,23 @@ def readings_pipeline(name: str, experiment: Experiment) -> Pipeline:
     """
     nets = experiment.nets_with("readings.nets")
     return _trained_and_evaluated(name, experiment, nets) + compare_readings(name, experiment)
+
+
+def seeds_pipeline(name: str, experiment: Experiment) -> Pipeline:
+    """Return the gathering of several seeds' stored nets, and the training of those that only transfer is measured on.
+
+    Args:
+        name: of the experiment.
+        experiment: its parameters, with ``across_seeds``.
+    """
+    others = experiment.nets_with("across_seeds.transfer.nets")[len(experiment.nets) :]
+    chosen = {net: experiment.all_nets[net] for net in others}
+    return _sum(
+        (
+            *(_train(name, net, own, key=key, planes=False) for net, (key, own) in chosen.items()),
+            gather_seeds(name, experiment),
+        )
+    )
 
 
 def _trained_and_evaluated(name: str, experiment: Experiment, nets: tuple[str, ...]) -> Pipeline:

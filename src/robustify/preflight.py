@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from pydantic import BaseModel
 from torch import nn
 
 from robustify.configuration import (
@@ -18,6 +17,7 @@ from robustify.configuration import (
     Experiment,
     Net,
     Training,
+    architecture_of,
     needs_tangent_planes,
     objective_of,
     training_of,
@@ -68,7 +68,7 @@ def _parts(
     yield "classes", partial(_check_classes, experiment.classes, specification)
     yield "data", partial(_check_sizes, experiment.data, specification)
     yield "device", partial(choose_device, experiment.device)
-    yield "net", partial(_check_net, experiment, specification)
+    yield "net", partial(_check_net, experiment.net.model_dump(), specification)
     yield "training", partial(_check_training, experiment.training, experiment.data, specification)
     for key, options in experiment.all_nets.values():
         if options.training is not None:
@@ -80,6 +80,7 @@ def _parts(
     for norm, ball in experiment.adversarial_set.sets.items():
         yield f"adversarial_set.sets.{norm}", partial(_check_ball, norm, ball, specification)
     if experiment.across_seeds is not None:
+        yield "across_seeds.transfer.also", partial(_check_also, experiment)
         for norm, ball in experiment.across_seeds.transfer.sets.items():
             key = f"across_seeds.transfer.sets.{norm}"
             yield key, partial(_check_ball, norm, ball, specification)
@@ -110,23 +111,22 @@ def _check_sizes(data: Data, specification: Specification) -> None:
             )
 
 
-def _check_options(registry: Mapping[str, Callable[..., object]], part: BaseModel) -> None:
+def _check_options(registry: Mapping[str, Callable[..., object]], part: Mapping[str, Any]) -> None:
     # null drops an inherited option
-    options = {key: value for key, value in part.model_dump().items() if value is not None}
-    name = options.pop("name")
+    options = {key: value for key, value in part.items() if value is not None and key != "name"}
     # an unknown name is refused, with the known ones, by whoever makes the part
-    if name in registry:
-        check_options(name, registry[name], options)
+    if part["name"] in registry:
+        check_options(part["name"], registry[part["name"]], options)
 
 
-def _check_net(experiment: Experiment, specification: Specification) -> None:
-    _check_options(NETS, experiment.net)
-    net = make_net(**experiment.net.model_dump()).eval()
+def _check_net(architecture: Mapping[str, Any], specification: Specification) -> None:
+    _check_options(NETS, architecture)
+    net = make_net(**architecture).eval()
     try:
         net(torch.zeros(2, *specification.image_shape))
     except (RuntimeError, InputError) as error:
         raise InputError(
-            f"{experiment.net.name!r} takes no images of shape {specification.image_shape}, "
+            f"{architecture['name']!r} takes no images of shape {specification.image_shape}, "
             f"which {specification.name} has"
         ) from error
 
@@ -146,8 +146,8 @@ def _check_training(training: Training, data: Data, specification: Specification
         raise InputError(
             f"held_out is {training.held_out}; there must be fewer than {most}, in equal parts of each class"
         )
-    _check_options(OPTIMISERS, training.optimiser)
-    _check_options(SCHEDULES, training.schedule)
+    _check_options(OPTIMISERS, training.optimiser.model_dump())
+    _check_options(SCHEDULES, training.schedule.model_dump())
     make_descent(
         nn.Conv2d(1, 1, 1),
         steps=1,
@@ -158,13 +158,13 @@ def _check_training(training: Training, data: Data, specification: Specification
 
 
 def _check_member(options: Net, experiment: Experiment, specification: Specification) -> None:
-    _check_options(SETS, options.uncertainty_set)
-    _check_options(MAXIMISERS, options.maximiser)
+    _check_options(SETS, options.uncertainty_set.model_dump())
+    _check_options(MAXIMISERS, options.maximiser.model_dump())
     uncertainty_set = make_uncertainty_set(**options.uncertainty_set.model_dump())
     _check_radius(uncertainty_set, specification)
     make_maximiser(**options.maximiser.model_dump())
     if options.net:
-        make_net(**{**experiment.net.model_dump(), **options.net})
+        _check_net(architecture_of(experiment.net.model_dump(), options), specification)
     if options.fed_back is not None:
         name, ball = options.fed_back.name, options.fed_back.model_dump(exclude={"name"})
         _check_ball(name, ball, specification)
@@ -207,7 +207,7 @@ def _check_objective(options: Net, experiment: Experiment) -> None:
     try:
         uncertainty_set = make_uncertainty_set(**options.uncertainty_set.model_dump())
         maximiser = make_maximiser(**options.maximiser.model_dump())
-        net = make_net(**{**experiment.net.model_dump(), **options.net})
+        net = make_net(**architecture_of(experiment.net.model_dump(), options))
     except InputError:
         # said of the net or its set already
         return
@@ -226,6 +226,16 @@ def _check_ball(norm: str, ball: dict[str, Any], specification: Specification) -
     if not isinstance(attacked, NormBall):
         raise InputError("is no norm ball; it moves nothing")
     _check_radius(attacked, specification)
+
+
+def _check_also(experiment: Experiment) -> None:
+    if experiment.across_seeds is None:
+        return
+    twice = sorted(experiment.across_seeds.transfer.also.keys() & experiment.all_nets.keys())
+    if twice:
+        raise InputError(
+            f"{', '.join(twice)}: the experiment's own net has that name; choose another"
+        )
 
 
 def _check_depth(depth: Depth, experiment: Experiment, specification: Specification) -> None:

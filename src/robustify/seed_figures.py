@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -34,7 +35,7 @@ def accuracy_versus_epsilon(details: Mapping[str, Any]) -> Figure:
             levels = norm == "linf" and max(map(float, first["fgsm"])) < SMALL_EPSILON
             for net, measured in nets.items():
                 sweep = measured["fgsm"] if norm == "linf" else measured["steps"][norm]
-                clean = [curve[-1] for curve in measured["curves"]["test_accuracy"]]
+                clean = measured["clean" if norm == "linf" else "step_clean"]["values"]
                 _band(
                     axes,
                     net,
@@ -63,10 +64,10 @@ def learning_curves(details: Mapping[str, Any]) -> Figure:
         figure = Figure(figsize=(9.6, 4.3), layout="constrained")
         by_epoch, by_second = figure.subplots(1, 2, sharey=True)
         for net, measured in nets.items():
-            accuracies = list(zip(*measured["curves"]["test_accuracy"], strict=True))
-            seconds = np.cumsum(measured["curves"]["seconds"], axis=1).mean(axis=0)
+            accuracies = _side_by_side(measured["curves"]["test_accuracy"]).T
+            seconds = np.cumsum(_side_by_side(measured["curves"]["seconds"]), axis=1)
             _band(by_epoch, net, range(1, len(accuracies) + 1), accuracies)
-            _band(by_second, net, seconds.tolist(), accuracies)
+            _band(by_second, net, np.nanmean(seconds, axis=0), accuracies)
         by_epoch.set(xlabel="epoch", ylabel="test accuracy (%)", ylim=_limits(nets.values()))
         by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True))
         by_second.set(xlabel="seconds of training")
@@ -77,24 +78,32 @@ def learning_curves(details: Mapping[str, Any]) -> Figure:
 
 
 def _band(
-    axes: Axes, net: str, places: Iterable[float], accuracies: Iterable[Sequence[float]]
+    axes: Axes, net: str, places: Iterable[float], accuracies: Iterable[Iterable[float]]
 ) -> None:
-    """Draw one net: at each place the mean over seeds, in per cent, and its standard deviation."""
-    shares = 100 * np.asarray(list(accuracies), dtype=float)
-    positions, mean = list(places), shares.mean(axis=1)
+    """Draw one net: at each place the mean over seeds, in per cent, and its standard deviation; NaN is no value."""
+    shares = 100 * np.asarray([list(of_seeds) for of_seeds in accuracies], dtype=float)
+    positions, mean = list(places), np.nanmean(shares, axis=1)
     style = line_of(net)
     axes.plot(positions, mean, marker="o", ms=3, **style)
     if shares.shape[1] > 1:
-        deviation = shares.std(axis=1, ddof=1)
+        several = (~np.isnan(shares)).sum(axis=1) > 1
+        deviation = np.zeros(len(shares))
+        deviation[several] = np.nanstd(shares[several], axis=1, ddof=1)
         axes.fill_between(
             positions, mean - deviation, mean + deviation, color=style["color"], alpha=0.18, lw=0
         )
 
 
+def _side_by_side(curves: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
+    """Return one row a seed, as long as the longest; a training that ended earlier has NaN from there on."""
+    longest = max(map(len, curves))
+    return np.array([[*curve, *[np.nan] * (longest - len(curve))] for curve in curves])
+
+
 def _limits(nets: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
-    curves = [100 * np.asarray(measured["curves"]["test_accuracy"]) for measured in nets]
+    curves = [100 * _side_by_side(measured["curves"]["test_accuracy"]) for measured in nets]
     late = [curve[:, int(_LATE_SHARE * curve.shape[1]) :] for curve in curves]
-    top, lowest = max(map(np.max, curves)), min(map(np.min, late))
+    top, lowest = max(map(np.nanmax, curves)), min(map(np.nanmin, late))
     margin = max(0.15 * (top - lowest), 0.05)
     return max(lowest - 2 * margin, 0.0), min(top + margin, 100.5)
 

@@ -26,6 +26,7 @@ from robustify.hooks import (
     SupportedRunner,
     TolerantTracking,
 )
+from robustify.loader import ReadableConfigLoader
 
 HOOKS = (
     CheckedParameters(),
@@ -38,6 +39,7 @@ HOOKS = (
     TolerantTracking(),
 )
 
+CONFIG_LOADER_CLASS = ReadableConfigLoader
 CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",

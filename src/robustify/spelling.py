@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from robustify.configuration import Experiment
 from robustify.errors import InputError
@@ -28,16 +28,17 @@ def stray_parameters(parameters: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def check_options(name: str, make: Callable[..., object], options: Iterable[str]) -> None:
-    """Check that ``make`` takes every option by name.
+def check_options(name: str, make: Callable[..., object], options: Mapping[str, Any]) -> None:
+    """Check that ``make`` takes every option by name, and values of its type.
 
     Args:
         name: of what is made, for the message.
-        make: a class or function that takes its options by name only.
-        options: names of those given to it.
+        make: a class or function that takes its options by name only, with types.
+        options: those given to it.
 
     Raises:
-        InputError: naming every option that it doesn't take, and the nearest that it does.
+        InputError: naming every option that it doesn't take, and the nearest that it does, and every value of
+            another type.
     """
     known = [
         parameter.name
@@ -49,8 +50,29 @@ def check_options(name: str, make: Callable[..., object], options: Iterable[str]
         for option in options
         if option not in known
     ]
+    problems += [
+        f"option {option!r} of {name!r} is {value!r}: {complaint}"
+        for option, value in options.items()
+        if option in known
+        for complaint in _complaints(_type_of(make, option), value)
+    ]
     if problems:
         raise InputError("; ".join(problems))
+
+
+def _type_of(make: Callable[..., object], option: str) -> Any:
+    function = make.__init__ if inspect.isclass(make) else make
+    return get_type_hints(function)[option]
+
+
+def _complaints(kind: Any, value: object) -> list[str]:
+    try:
+        TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(
+            value, strict=True
+        )
+    except ValidationError as error:
+        return [problem["msg"] for problem in error.errors()]
+    return []
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -44,7 +44,7 @@ def save_tensors(path: Path, content: Tensors) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in content.tensors.items()}
     provenance = {**content.provenance, TENSORS_HASH: tensors_sha256(tensors)}
     provenance[PROVENANCE_HASH] = _provenance_sha256(provenance)
-    header = {HEADER_KEY: json.dumps(provenance, sort_keys=True)}
+    header = {HEADER_KEY: _as_header(provenance)}
     with replacing(path) as temporary:
         try:
             save_file(tensors, temporary, header)
@@ -74,6 +74,9 @@ def load_tensors(path: Path) -> Tensors:
         provenance
     ):
         raise InputError(f"{path} is damaged: its header doesn't have the hash written in it")
+    # the hash is of what the header says; 5e-05 and 5E-05 say the same
+    if header != _as_header(provenance):
+        raise InputError(f"{path} is damaged: its header isn't written as Robustify writes it")
     if provenance.get(TENSORS_HASH) != tensors_sha256(tensors):
         raise InputError(f"{path} is damaged: its tensors don't have the hash in its header")
     return Tensors(tensors, provenance)
@@ -81,7 +84,11 @@ def load_tensors(path: Path) -> Tensors:
 
 def _provenance_sha256(provenance: Mapping[str, Any]) -> str:
     covered = {name: value for name, value in provenance.items() if name != PROVENANCE_HASH}
-    return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_as_header(covered).encode()).hexdigest()
+
+
+def _as_header(provenance: Mapping[str, Any]) -> str:
+    return json.dumps(provenance, sort_keys=True)
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
@@ -126,16 +133,33 @@ def load_trained_net(path: Path) -> TrainedNet:
     architecture = stored.provenance.get("architecture")
     if not isinstance(architecture, dict):
         raise InputError(f"{path} holds no net: its header names no architecture")
-    try:
-        net = make_net(**architecture)
-    except TypeError as error:
-        raise InputError(f"{path} holds no net: its architecture is {architecture}") from error
+    _require_fit(path, architecture, stored.tensors)
+    net = make_net(**architecture)
     try:
         net.load_state_dict(stored.tensors)
     except RuntimeError as error:
         raise InputError(f"{path}: weights don't fit {architecture}: {error}") from error
     net.to(memory_format=torch.channels_last)
     return TrainedNet(net.eval(), architecture, stored.provenance)
+
+
+def _require_fit(path: Path, architecture: dict[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Refuse an architecture whose weights aren't those stored, before memory is taken for it."""
+    try:
+        with torch.device("meta"):
+            wanted = make_net(**architecture).state_dict()
+    except (TypeError, InputError) as error:
+        raise InputError(
+            f"{path} holds no net: its architecture is {architecture}: {error}"
+        ) from error
+    for name in sorted(wanted.keys() | tensors.keys()):
+        asked, given = (
+            tuple(of[name].shape) if name in of else "nothing" for of in (wanted, tensors)
+        )
+        if asked != given:
+            raise InputError(
+                f"{path}: weights don't fit {architecture}: {name} is {given}, it must be {asked}"
+            )
 
 
 def load_net(path: str | Path) -> nn.Module:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from robustify.attacks.answers import checked_logits
 from robustify.devices import full_precision
 from robustify.errors import InputError
 from robustify.maximisers import evaluation_mode
@@ -86,12 +87,16 @@ def smallest_perturbations(
         batch_size: pairs of image and y' whose solvers run side by side.
 
     Raises:
-        ValueError: if a count is below 1, or a target isn't a wrong class of the net.
+        ValueError: if a count is below 1, there are no images, a target isn't a wrong class of the net, or net, images or
+            labels can't be attacked (see :func:`robustify.attacks.answers.checked_logits`).
     """
     counts = {"search_steps": search_steps, "iterations": iterations, "batch_size": batch_size}
     for name, value in {**counts, "candidates": 1 if candidates is None else candidates}.items():
         if value < 1:
             raise InputError(f"{name} is {value}; it must be at least 1")
+    if len(images) == 0:
+        raise InputError("there are no images to perturb")
+    checked_logits(net, images, labels, batch_size=batch_size)
     device = next(net.parameters()).device
     x = images.to(device).float().div(255) if images.dtype == torch.uint8 else images.to(device)
     y = labels.to(device)

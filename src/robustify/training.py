@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from robustify.allocator import keep_freed_memory
 from robustify.checkpoints import Checkpoints
-from robustify.course import Course
+from robustify.course import LARGEST_LOSS, Course
 from robustify.devices import choose_device
 from robustify.errors import InputError
 from robustify.held_out import split
@@ -25,11 +25,11 @@ __all__ = ["DivergenceError", "Epoch", "OutOfMemoryError", "Recipe", "train"]
 
 logger = logging.getLogger(__name__)
 
-_SHORTAGES = ("not enough memory", "can't allocate memory", "out of memory")
+_SHORTAGES = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 class DivergenceError(InputError):
-    """The training loss is no longer a finite number."""
+    """The training loss is no longer a finite number, or far beyond any that a net learns from."""
 
 
 class OutOfMemoryError(InputError):
@@ -74,22 +74,23 @@ def train(
     Raises:
         InputError: if the recipe holds out more images than a class has, or any where the objective needs
             tangent planes, or watches a set that is no ball.
-        DivergenceError: if the loss isn't finite; names epoch, step and last good checkpoint.
+        DivergenceError: if the loss or a weight isn't finite, or the loss is huge; names epoch, step and last good checkpoint.
         OutOfMemoryError: if a step needs more memory than there is; names what to lower.
         KeyboardInterrupt: after Ctrl-C.
     """
     keep_freed_memory()
     device = device or choose_device()
     trained_on, selection = _hold_out(images, labels, objective, recipe)
-    course = Course(
-        net,
-        *trained_on,
-        objective=objective,
-        recipe=recipe,
-        seed=seed,
-        device=device,
-        selection=selection,
-    )
+    with _shortage_named(title, recipe):
+        course = Course(
+            net,
+            *trained_on,
+            objective=objective,
+            recipe=recipe,
+            seed=seed,
+            device=device,
+            selection=selection,
+        )
     with (
         _seeded_global_generator(course.global_seed, device),
         _shortage_named(title, recipe),
@@ -179,7 +180,7 @@ def _check_loss(course: Course, checkpoints: Checkpoints | None, title: str) -> 
         return
     good = checkpoints.latest_path() if checkpoints else None
     raise DivergenceError(
-        f"{title}: the loss isn't finite from step {step} of epoch {len(course.records) + 1} on; lower the "
+        f"{title}: the loss diverges (it isn't finite, or above {LARGEST_LOSS:.0f}) from step {step} of epoch {len(course.records) + 1} on; lower the "
         f"optimiser's learning_rate or the set's radius (last good checkpoint: {good or 'none'})"
     )
 

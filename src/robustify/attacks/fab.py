@@ -8,6 +8,7 @@ linearised, and iterates are projected onto that hyperplane within the box [0, 1
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from robustify.attacks.base import (
     require_at_least,
 )
 from robustify.errors import InputError
-from robustify.uncertainty import UncertaintySet, perturbation_norm
+from robustify.uncertainty import NormBall, UncertaintySet, perturbation_norm
 
 # a distance of zero would make the weights of the two projections undefined
 _SHORTEST = 1e-8
@@ -84,21 +85,21 @@ class FabTargeted(Attack):
             if len(standing) == 0:
                 break
             chosen = (x[standing], labels[standing], targets[standing])
-            nearest, distance = self._approach(net, *chosen, ball.name)
-            broken = distance <= ball.radius
+            nearest, broken = self._approach(net, *chosen, ball)
             found[standing[broken]] = nearest[broken]
             standing = standing[~broken]
         return found
 
     def _approach(
-        self, net: nn.Module, x: Tensor, labels: Tensor, targets: Tensor, norm: str
+        self, net: nn.Module, x: Tensor, labels: Tensor, targets: Tensor, ball: NormBall
     ) -> tuple[Tensor, Tensor]:
-        """Return the nearest misclassified point of each image and its distance, inf if none."""
-        project = PROJECTIONS[norm]
-        point, nearest = x, x
-        distance = torch.full_like(x[:, 0, 0, 0], torch.inf)
+        """Return a misclassified point in the ball for each image, and whether there is one; it is left alone from then on."""
+        norm, project = ball.name, PROJECTIONS[ball.name]
+        found, broken = x.clone(), torch.zeros_like(labels, dtype=torch.bool)
+        active = torch.arange(len(x), device=x.device)
+        point = x
         for _ in range(self.steps):
-            _, gap, slope = ascend(net, point, lambda z: _difference(z, labels, targets))
+            _, gap, slope = ascend(net, point, partial(_difference, labels=labels, targets=targets))
             offset = project(point, slope, -gap)
             change = (slope * (x - point)).flatten(1).sum(dim=1)
             from_clean = project(x, slope, -gap - change)
@@ -108,12 +109,16 @@ class FabTargeted(Attack):
                 + bias * (x + self.overshoot * from_clean)
             ).clamp(0, 1)
             wrong = misclassified(net, point, labels)
-            length = perturbation_norm(norm, point - x)
-            nearer = wrong & (length < distance)
-            nearest = torch.where(per_image(nearer), point, nearest)
-            distance = torch.where(nearer, length, distance)
+            inside = wrong & (perturbation_norm(norm, point - x) <= ball.radius)
+            found[active[inside]], broken[active[inside]] = point[inside], True
             point = torch.where(per_image(wrong), x + self.backward * (point - x), point)
-        return nearest, distance
+            if bool(inside.any()):
+                active, point, x, labels, targets = (
+                    part[~inside] for part in (active, point, x, labels, targets)
+                )
+            if len(active) == 0:
+                break
+        return found, broken
 
     def _bias(self, offset: Tensor, from_clean: Tensor, norm: str) -> Tensor:
         own = perturbation_norm(norm, offset).clamp(min=_SHORTEST)

@@ -17,6 +17,7 @@ import pandas as pd
 from robustify.atomic import replacing
 from robustify.claims.page import PAPER_TABLES, Stored, render
 from robustify.errors import InputError
+from robustify.verified_results import RESULTS as VERIFIED
 
 DATA, DOCS = Path("data"), Path("docs")
 RESULTS = "results"
@@ -48,7 +49,8 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
             f"no results in {data} or {results}; make them by kedro run --pipeline=mnist_seeds"
         )
     page = docs / f"{RESULTS}.md"
-    _write(page, render(stored))
+    verified = results / VERIFIED.name
+    _write(page, render(stored, _read(verified) if verified.is_file() else ()))
     return page
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from robustify.claims.rules import CLAIMS, Claim, Finding, verdict_of
 from robustify.comparison import attacked_columns
 from robustify.report import spread_in_per_cent
+from robustify.uncertainty import STEPS
 
 PAPER_TABLES = {"mnist": "Table 1", "cifar": "Table 2"}
 WANTED_SEEDS = 3
@@ -53,11 +55,12 @@ class Stored:
         return f"--pipeline={self.name}_seeds --params={self.name}.seeds='{seeds}'"
 
 
-def render(stored: Sequence[Stored]) -> str:
+def render(stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]] = ()) -> str:
     """Return the page.
 
     Args:
         stored: the experiments, in the order of the page.
+        verified: see :func:`robustify.verified_results.gather`, an entry a net and ball.
     """
     decided = {
         claim.name: {one.name: claim.decide(one.summary, one.details) for one in stored}
@@ -72,9 +75,10 @@ def render(stored: Sequence[Stored]) -> str:
         *(_accuracies(one) for one in stored),
         *(_transfer(one) for one in stored),
         *(_readings(one) for one in stored if one.readings is not None),
+        *([_verified(verified)] if verified else []),
         *(_figures(one) for one in stored if one.figures),
         "## What hasn't been run",
-        _missing(stored),
+        _missing(stored, verified),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -85,7 +89,8 @@ This page is made by `python -m robustify.claims` from the files in [results/](r
 Those files are made by `kedro run --pipeline=NAME_seeds` from the nets of every seed, and each seed's nets by
 `kedro run --pipeline=NAME_robust --params=NAME.seed=N`. C1 to C7 are the claims of Shaham, Yamada and Negahban (2015).
 Accuracies are in per cent, mean ± standard deviation over seeds where there are several. Radii and ε are changes of pixels on the [0, 1] scale.
-The control, which the paper lacks, is the baseline trained with another seed; robust nets share the control's seed."""
+The control, which the paper lacks, is the baseline trained with another seed; robust nets share the control's seed. The control of seed N is
+the baseline of seed N + 1 once more, so three seeds have four different standard nets."""
 
 
 def _runs(stored: Sequence[Stored]) -> str:
@@ -148,7 +153,8 @@ def _accuracies(one: Stored) -> str:
     for net, measured in one.summary["nets"].items():
         theirs = paper.get(net)
         radius = one.details["nets"][net]["uncertainty_set"].get("radius")
-        row = [net, f"{radius:.4g}" if radius else "–"]
+        flagged = one.details["nets"][net].get("failed_gates")
+        row = [f"{net} (flagged)" if flagged else net, f"{radius:.4g}" if radius else "–"]
         for key in ("test_accuracy", "adversarial_set_accuracy"):
             row += [
                 spread_in_per_cent(measured[key]),
@@ -162,8 +168,23 @@ def _accuracies(one: Stored) -> str:
             _table(
                 ["net", "radius", "test set", "the paper", "adversarial set", "the paper"], rows
             ),
+            *_flags(one),
         ]
     )
+
+
+def _flags(one: Stored) -> list[str]:
+    """Return which nets failed a sanity gate of the brief verification in any seed, if any did."""
+    failed = {
+        net: gates
+        for net, about in one.details["nets"].items()
+        if (gates := about.get("failed_gates"))
+    }
+    return [
+        f"Flagged: {net} failed {', '.join(gate.replace('_', ' ') for gate in gates)}; what attacks "
+        "measured of it isn't to be believed."
+        for net, gates in failed.items()
+    ]
 
 
 def _transfer(one: Stored) -> str:
@@ -217,6 +238,67 @@ def _readings(one: Stored) -> str:
             "`pgd_ε` the accuracy under projected gradient in the l∞ ball ε. "
             f"Command: `kedro run --pipeline={one.name}_readings`",
             _table(shown, rows),
+            *_conclusions(table),
+        ]
+    )
+
+
+def _conclusions(table: pd.DataFrame) -> Iterator[str]:
+    """Yield what each norm's rows say of the default, the exact step."""
+    columns = ("test_accuracy", "adversarial_set_accuracy", *attacked_columns(table))
+    rows = table.to_dict("records")
+    for norm in dict.fromkeys(row["norm"] for row in rows):
+        exact = [row for row in rows if row["norm"] == norm and row["step"] == STEPS[0]]
+        others = [row for row in rows if row["norm"] == norm and row["step"] != STEPS[0]]
+        if not exact or not others:
+            continue
+        ahead = [
+            f"{best['step']} by {best[column] - reference:.2f} in {column}"
+            for column in columns
+            for best in [max(others, key=itemgetter(column))]
+            for reference in [max(row[column] for row in exact)]
+            if best[column] > reference
+        ]
+        yield (
+            f"{norm}: ahead of the exact step {', '.join(ahead)}."
+            if ahead
+            else f"{norm}: no other reading is ahead of the exact step in any column."
+        )
+
+
+def _verified(entries: Sequence[Mapping[str, Any]]) -> str:
+    columns = {
+        "clean_accuracy": "no attack",
+        "fgsm_accuracy": "one step",
+        "pgd_accuracy": "PGD",
+        "autoattack_accuracy": "AutoAttack",
+    }
+    rows = [
+        [
+            entry["experiment"],
+            entry["net"],
+            f"{entry['norm']} {entry['epsilon']:.4g}",
+            f"{entry['images']:,}",
+            *("–" if entry[column] is None else f"{100 * entry[column]:.2f}" for column in columns),
+            f"{entry['seconds'] / 60:.0f}",
+        ]
+        for entry in entries
+    ]
+    commands = sorted({entry["command"] for entry in entries if entry["command"]})
+    return "\n\n".join(
+        [
+            "## What survives strong attacks",
+            "Accuracy in per cent on the first so many test images; PGD is the lowest of all PGD runs, AutoAttack the standard version in full, – not "
+            "run. From [results/verification.json](results/verification.json), made by `python -m robustify.verified_results`.",
+            _table(
+                ["", "net", "ball", "images", *columns.values(), "minutes of attacks"],
+                rows,
+            ),
+            *(
+                [f"Commands: {', '.join(f'`{command}`' for command in commands)}"]
+                if commands
+                else []
+            ),
         ]
     )
 
@@ -231,8 +313,12 @@ def _figures(one: Stored) -> str:
     return "\n\n".join([f"## {one.title}: figures", *shown])
 
 
-def _missing(stored: Sequence[Stored]) -> str:
+def _missing(stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]]) -> str:
     lines = []
+    if not verified:
+        lines.append(
+            "Strong attacks in full, AutoAttack among them: `kedro run --pipeline=verification`, then `python -m robustify.verified_results`"
+        )
     for one in stored:
         seeds = one.summary["seeds"]
         if len(seeds) < WANTED_SEEDS:

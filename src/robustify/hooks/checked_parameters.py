@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Generator
 from typing import Any
 
 from click import ClickException
@@ -16,6 +18,8 @@ from robustify.configuration import Experiment, experiments_of
 from robustify.errors import InputError
 from robustify.placement import place_seeds, seed_of
 from robustify.spelling import stray_parameters
+
+logger = logging.getLogger(__name__)
 
 
 class CheckedParameters:
@@ -54,14 +58,22 @@ class CheckedParameters:
         _require_seeds(pipeline, catalog)
         _require_nets(pipeline, catalog)
 
-    @hook_impl
-    def on_pipeline_error(self, error: Exception) -> None:
-        """Show an error that the user can mend as one line."""
+    @hook_impl(wrapper=True, tryfirst=True)
+    def on_pipeline_error(self, error: Exception) -> Generator[None, object, object]:
+        """Show an error that the user can mend as one line, whatever MLflow makes of the run's end."""
+        from mlflow.exceptions import MlflowException
+
+        result: object = []
+        try:
+            result = yield
+        except MlflowException as other:
+            logger.warning("MLflow doesn't take the run's end (%s)", other)
         cause: BaseException | None = error
         while isinstance(cause, DatasetError):
             cause = cause.__cause__
         if isinstance(cause, InputError | FileNotFoundError):
             raise ClickException(str(cause)) from error
+        return result
 
 
 def _require_seeds(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

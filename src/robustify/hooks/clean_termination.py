@@ -25,7 +25,9 @@ class CleanTermination:
         """Answer signals by leaving in order."""
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                signal.signal(number, _leave)
+                # shells start jobs in the background with Ctrl-C ignored
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, _leave)
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -39,8 +41,10 @@ class CleanTermination:
 
     def _restore(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for number in SIGNALS:
+                if signal.getsignal(number) is _leave:
+                    usual = number == signal.SIGINT
+                    signal.signal(number, signal.default_int_handler if usual else signal.SIG_DFL)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 from click import ClickException
@@ -20,9 +21,17 @@ class ExclusiveData:
     def __init__(self) -> None:
         self._locks: list[FileLock] = []
 
-    @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Lock the experiments' data, or say in one line who is at work on it."""
+    @hook_impl(wrapper=True, tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline) -> Generator[None, object, object]:
+        """Lock the experiments' data before any other hook touches them, or say in one line who is at work on them."""
+        self._acquire(pipeline)
+        try:
+            return (yield)
+        except BaseException:
+            self._release()
+            raise
+
+    def _acquire(self, pipeline: Pipeline) -> None:
         for experiment in experiments_in(pipeline):
             lock = FileLock(DATA / f".{experiment}.lock", timeout=0)
             try:

@@ -150,7 +150,7 @@ class NetRuns:
             mlflow.set_tags({"robustify.git_commit": git_commit(), RUN_KEY_TAG: self._run_key})
 
     def _describe(self, node: Node, inputs: dict[str, Any]) -> NetRun:
-        from robustify.configuration import Net, objective_of, training_of
+        from robustify.configuration import Net, architecture_of, objective_of, training_of
         from robustify.devices import choose_device, describe
         from robustify.tracking import flatten, git_commit, register_run
 
@@ -165,7 +165,7 @@ class NetRuns:
         own = Net(**member)
         effective = {
             "objective": objective_of(parameters["objective"], own),
-            "net": {**parameters["net"], **own.net},
+            "net": architecture_of(parameters["net"], own),
             "training": training_of(parameters["training"], own),
         }
         run = NetRun(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from robustify.errors import InputError
 from robustify.nets.airbench import AirbenchNet
+from robustify.nets.fully_connected import FullyConnected
 from robustify.nets.mnist_convnet import MnistConvnet
 from robustify.nets.vgg import VGG
 
@@ -22,6 +23,7 @@ NETS: dict[str, type[nn.Module]] = {
     "mnist_convnet": MnistConvnet,
     "airbench": AirbenchNet,
     "vgg": VGG,
+    "fully_connected": FullyConnected,
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from robustify.errors import InputError
 from robustify.maximisers import Maximiser
 from robustify.objectives.base import InnerMode, Objective, SetObjective
+from robustify.objectives.interval_bound import IntervalBound
 from robustify.objectives.jacobian import JacobianPenalty
 from robustify.objectives.manifold_tangent import ManifoldTangent
 from robustify.objectives.mixed import Mixed
@@ -21,6 +22,7 @@ from robustify.uncertainty import UncertaintySet
 __all__ = [
     "OBJECTIVES",
     "InnerMode",
+    "IntervalBound",
     "JacobianPenalty",
     "ManifoldTangent",
     "Mixed",
@@ -41,6 +43,7 @@ OBJECTIVES: dict[str, type[SetObjective]] = {
         ManifoldTangent,
         JacobianPenalty,
         OperatorNormPenalty,
+        IntervalBound,
     )
 }
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -158,16 +158,26 @@ def _consistent(rows: Sequence[dict[str, Any]], plan: Plan, images: int) -> Iter
     }
     table = {(row["attack"], row["norm"], row["epsilon"]): row["accuracy"] for row in rows}
     for norm, epsilon in dict.fromkeys((row["norm"], row["epsilon"]) for row in rows):
-        by_steps = {
-            count: table[name, norm, epsilon]
-            for name, count in steps.items()
-            if (name, norm, epsilon) in table
-        }
-        if len(by_steps) > 1:
-            yield more_steps_never_help(by_steps, images=images)
+        for alike in _alike(plan, steps):
+            by_steps = {
+                steps[name]: table[name, norm, epsilon]
+                for name in alike
+                if (name, norm, epsilon) in table
+            }
+            if len(by_steps) > 1:
+                yield more_steps_never_help(by_steps, images=images)
     for name, norm in dict.fromkeys((row["attack"], row["norm"]) for row in rows):
         if name not in steps:
             continue
         by_epsilon = {key[2]: share for key, share in table.items() if key[:2] == (name, norm)}
         if len(by_epsilon) > 1:
             yield larger_epsilon_never_helps(by_epsilon, images=images)
+
+
+def _alike(plan: Plan, names: Iterable[str]) -> list[list[str]]:
+    """Return the PGD attacks in groups that differ in nothing but their steps and the length of one."""
+    groups: dict[tuple[int, bool], list[str]] = {}
+    for name in names:
+        attack = cast(Pgd, plan.attacks[name])
+        groups.setdefault((attack.restarts, attack.random_start), []).append(name)
+    return list(groups.values())

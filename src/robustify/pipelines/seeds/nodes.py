@@ -26,6 +26,7 @@ def measure_net(
         steps: see :class:`robustify.configuration.Steps`.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
+    from robustify.across_seeds import TRAINED
     from robustify.allocator import keep_freed_memory
     from robustify.devices import choose_device
     from robustify.measurement import predict
@@ -42,6 +43,11 @@ def measure_net(
         },
         {
             "net_sha256": model.provenance["tensors_sha256"],
+            "trained": {
+                **{key: model.provenance[key] for key in TRAINED},
+                "architecture": model.architecture,
+                "images": model.provenance["training_data"]["images"],
+            },
             "test_data_sha256": test_data.provenance["tensors_sha256"],
             "adversarial_set_sha256": adversarial_set.provenance["tensors_sha256"],
         },

@@ -35,7 +35,7 @@ def create_pipeline(experiment: str, parameters: Experiment) -> Pipeline:
                 for seed in parameters.seeds
                 if parameters.across_seeds and parameters.across_seeds.single_pixel
             ),
-            _transfer(experiment, parameters.seeds[0], nets),
+            _transfer(experiment, parameters),
             _gather(experiment, parameters),
         ),
         Pipeline([]),
@@ -89,8 +89,14 @@ def _count_flips(experiment: str, seed: int) -> Pipeline:
     )
 
 
-def _transfer(experiment: str, seed: int, nets: tuple[str, ...]) -> Pipeline:
-    models = {f"{net}_model": dataset_of(experiment, seed, f"{net}.model") for net in nets}
+def _transfer(experiment: str, parameters: Experiment) -> Pipeline:
+    seed, own = parameters.seeds[0], tuple(parameters.nets)
+    others = parameters.nets_with("across_seeds.transfer.nets")[len(own) :]
+    nets = (*own, *others)
+    models = {
+        **{f"{net}_model": dataset_of(experiment, seed, f"{net}.model") for net in own},
+        **{f"{net}_model": f"{experiment}.{net}.model" for net in others},
+    }
     return Pipeline(
         [
             Node(

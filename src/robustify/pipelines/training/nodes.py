@@ -45,7 +45,7 @@ def train_net(
     from pathlib import Path
 
     from robustify.checkpoints import Checkpoints
-    from robustify.configuration import Net, objective_of, training_of
+    from robustify.configuration import Net, architecture_of, objective_of, training_of
     from robustify.devices import choose_device, choose_precision
     from robustify.fingerprint import fingerprint
     from robustify.measurement import accuracy
@@ -55,7 +55,7 @@ def train_net(
     from robustify.training import Recipe, train
 
     options = Net(**member)
-    architecture = {**net, **options.net}
+    architecture = architecture_of(net, options)
     settings: dict[str, Any] = {
         "title": title,
         "seed": seed + options.seed_offset,
@@ -72,6 +72,7 @@ def train_net(
         {
             **settings,
             "net": architecture,
+            "neighbours": neighbours and neighbours.provenance["tensors_sha256"],
             "test_data": test_data.provenance,
             "device": where.type,
             "precision": str(choose_precision(recipe.precision, where)),

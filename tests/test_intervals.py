@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from robustify.attacks import Pgd, robust_accuracy
+from robustify.certification import certified_accuracy
+from robustify.errors import InputError
+from robustify.intervals import Interval, interval_of, largest_margins, propagate, require_bounds
+from robustify.maximisers import make_maximiser
+from robustify.nets import make_net
+from robustify.objectives import make_objective
+from robustify.recipe import Recipe
+from robustify.training import train
+from robustify.uncertainty import LinfBall, make_uncertainty_set
+
+
+def margins_at(net: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    logits = net(x)
+    return logits - logits.gather(1, labels[:, None])
+
+
+def convnet() -> nn.Module:
+    torch.manual_seed(0)
+    return make_net("mnist_convnet").double().eval()
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_a_linear_nets_largest_margins_are_those_at_the_best_corner(size: int) -> None:
+    """Closed form: each class's own worst corner of ball ∩ box, no two classes the same one."""
+    torch.manual_seed(size)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 4)).double()
+    x, labels = torch.rand(size, 3, 2, 2, dtype=torch.float64), torch.arange(size) % 4
+    weight, bias = net[1].weight.detach(), net[1].bias.detach()
+    expected = torch.zeros(size, 4, dtype=torch.float64)
+    for row, (image, label) in enumerate(zip(x.flatten(1), labels, strict=True)):
+        for rival in range(4):
+            slope = weight[rival] - weight[label]
+            corner = torch.where(slope > 0, (image + 0.3).clamp(max=1), (image - 0.3).clamp(min=0))
+            expected[row, rival] = slope @ corner + bias[rival] - bias[label]
+    found = largest_margins(net, interval_of(LinfBall(radius=0.3), x), labels)
+    torch.testing.assert_close(found.detach(), expected, rtol=1e-12, atol=1e-12)
+
+
+LAYERS = [
+    nn.Conv2d(2, 3, 2, padding=1, stride=2),
+    nn.Conv2d(2, 4, 2, groups=2, padding=1, padding_mode="circular", bias=False),
+    nn.Sequential(nn.Flatten(), nn.Linear(8, 5)),
+    nn.MaxPool2d(2),
+    nn.AvgPool2d(2),
+    nn.ReLU(),
+    nn.BatchNorm2d(2).eval(),
+    nn.BatchNorm2d(2, affine=False).eval(),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
+def test_a_layers_bounds_are_the_least_and_the_most_over_all_corners(layer: nn.Module) -> None:
+    torch.manual_seed(1)
+    layer = layer.double()
+    if isinstance(layer, nn.BatchNorm2d):
+        layer.running_mean.uniform_(-1, 1)
+        layer.running_var.uniform_(0.5, 2)
+        if layer.affine:
+            # a negative scale swaps the ends
+            layer.weight.data.copy_(torch.tensor([-2.0, 0.5]))
+    middle = torch.randn(1, 2, 2, 2, dtype=torch.float64)
+    radius = torch.rand(1, 2, 2, 2, dtype=torch.float64)
+    signs = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=8)), dtype=torch.float64)
+    answers = layer(middle + radius * signs.view(-1, 2, 2, 2))
+    values = Interval(middle - radius, middle + radius)
+    for part in layer if isinstance(layer, nn.Sequential) else [layer]:
+        values = propagate(part, values)
+    torch.testing.assert_close(values.lower[0], answers.amin(dim=0), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(values.upper[0], answers.amax(dim=0), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("radius", [0.01, 0.1, 0.5])
+def test_nothing_in_the_ball_goes_beyond_the_bounds(radius: float) -> None:
+    net = convnet()
+    x, labels = torch.rand(4, 1, 28, 28, dtype=torch.float64), torch.tensor([0, 3, 7, 9])
+    ball = LinfBall(radius=radius)
+    bounds = largest_margins(net, interval_of(ball, x), labels)
+    generator = torch.Generator().manual_seed(0)
+    points = [ball.sample(x, generator) for _ in range(20)]
+    for rival in range(10):
+        leaf = x.clone().requires_grad_()
+        gradient = torch.autograd.grad(margins_at(net, leaf, labels)[:, rival].sum(), leaf)[0]
+        points.append(x + ball.steepest_ascent(gradient, x))
+    for point in points:
+        assert bool((margins_at(net, point, labels) <= bounds + 1e-12).all())
+
+
+def test_a_ball_without_size_bounds_nothing_away() -> None:
+    net, labels = convnet(), torch.tensor([1, 2])
+    x = torch.rand(2, 1, 28, 28, dtype=torch.float64)
+    found = largest_margins(net, Interval(x, x), labels)
+    torch.testing.assert_close(found, margins_at(net, x, labels), rtol=1e-9, atol=1e-12)
+    # without a linear layer at the end, logits are bounded one by one
+    found = largest_margins(nn.Sequential(net, nn.Identity()), Interval(x, x), labels)
+    torch.testing.assert_close(found, margins_at(net, x, labels), rtol=1e-9, atol=1e-12)
+
+
+def test_an_unclipped_ball_reaches_beyond_the_box() -> None:
+    x = torch.tensor([[[[0.0, 0.9]]]])
+    inside = interval_of(LinfBall(radius=0.25), x)
+    beyond = interval_of(LinfBall(radius=0.25, step="unclipped"), x)
+    assert inside.lower.flatten().tolist() == pytest.approx([0, 0.65])
+    assert inside.upper.flatten().tolist() == pytest.approx([0.25, 1])
+    assert beyond.lower.flatten().tolist() == pytest.approx([-0.25, 0.65])
+    assert beyond.upper.flatten().tolist() == pytest.approx([0.25, 1.15])
+
+
+def test_layers_without_a_rule_are_named() -> None:
+    x = Interval(torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32))
+    with pytest.raises(InputError, match="of type AirbenchNet; known, in a row: Linear, Conv2d"):
+        largest_margins(make_net("airbench"), x, torch.tensor([0]))
+    with pytest.raises(InputError, match="of type GELU"):
+        require_bounds(nn.Sequential(nn.Flatten(), nn.GELU()))
+    with pytest.raises(InputError, match="batch normalisation has no bound in training"):
+        require_bounds(make_net("mnist_convnet", input_batch_norm=True))
+    with pytest.raises(InputError, match="eval mode only"):
+        propagate(nn.BatchNorm2d(3), x)
+    require_bounds(make_net("mnist_convnet"))
+
+
+def test_certified_images_are_those_of_a_linear_net_whose_margin_is_wide_enough() -> None:
+    torch.manual_seed(3)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+    images = torch.randint(60, 196, (40, 1, 4, 4), dtype=torch.uint8)
+    labels = net(images.float() / 255).argmax(dim=1)
+    labels[:5] = 1 - labels[:5]
+    weight = (net[1].weight[1] - net[1].weight[0]).detach()
+    margin = (net(images.float() / 255) @ torch.tensor([-1.0, 1.0])).detach()
+    for radius in (0.001, 0.05, 0.2):
+        # no pixel comes near the border of the box
+        safe = (2 * labels - 1) * margin > radius * weight.abs().sum()
+        for batch_size in (1, 7, 500):
+            assert certified_accuracy(
+                net, images, labels, LinfBall(radius=radius), batch_size=batch_size
+            ) == pytest.approx(float(safe.float().mean()))
+    assert net[1].weight.dtype == torch.float32
+    with pytest.raises(InputError, match="no images"):
+        certified_accuracy(net, images[:0], labels[:0], LinfBall(radius=0.1))
+
+
+def test_a_bound_that_is_no_number_proves_nothing() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2), nn.Identity())
+    nn.init.constant_(net[1].weight, float("nan"))
+    images, labels = torch.zeros(3, 1, 4, 4, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)
+    assert certified_accuracy(net, images, labels, LinfBall(radius=0.1)) == 0
+
+
+def test_training_on_the_bound_certifies_what_no_attack_then_breaks() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(400) % 4
+    images = torch.randint(0, 60, (400, 1, 28, 28), dtype=torch.uint8, generator=generator)
+    for row, label in enumerate(labels):
+        images[row, 0, :, 7 * label : 7 * label + 7] += 150
+    net = make_net("mnist_convnet")
+    train(
+        net,
+        images,
+        labels,
+        objective=make_objective(
+            "interval_bound",
+            uncertainty_set=make_uncertainty_set("linf", radius=0.1),
+            maximiser=make_maximiser(),
+            alpha=0.0,
+        ),
+        recipe=Recipe(
+            epochs=20,
+            batch_size=20,
+            optimiser={"name": "adam", "learning_rate": 0.001},
+            radius_warmup=0.5,
+        ),
+        seed=0,
+        evaluate=lambda net: 0.0,
+    )
+    ball = LinfBall(radius=0.1)
+    certified = certified_accuracy(net, images, labels, ball)
+    attacked = robust_accuracy(net, images, labels, Pgd(), ball, seed=0, show_progress=False)
+    assert certified > 0.95
+    assert attacked.robust_accuracy >= certified
+    untrained = make_net("mnist_convnet")
+    assert certified_accuracy(untrained, images, labels, ball) == 0
