@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
 import time
 from pathlib import Path
@@ -27,6 +28,8 @@ from robustify.measurement import predict
 from robustify.nets import make_net
 from robustify.uncertainty import NormBall, make_uncertainty_set
 
+from .small_net import small_net
+
 AUTHORS_NORMS = {"l1": "L1", "l2": "L2", "linf": "Linf"}
 AUTHORS_ATTACKS = {"apgd_ce": "apgd-ce", "apgd_t": "apgd-t", "fab_t": "fab-t", "square": "square"}
 
@@ -35,23 +38,33 @@ def main() -> None:
     arguments = parse()
     torch.set_num_threads(arguments.threads)
     sys.path.insert(0, str(arguments.checkout))
-    net = read_net(arguments.net, arguments.architecture).to(arguments.device).eval()
+    net = small_net() if arguments.small_net else read_net(arguments.net, arguments.architecture)
+    net = net.to(arguments.device).eval()
     stored = load_file(arguments.data)
     chosen = slice(arguments.first, arguments.first + arguments.images)
     images, labels = stored["test_images"][chosen], stored["test_labels"][chosen].long()
+    standing: dict[str, dict[str, list[int]]] = {}
     for setting in arguments.norm:
         norm, radius = setting.split("=")
         ball = make_uncertainty_set(norm, radius=float(radius))
         assert isinstance(ball, NormBall)
         print(f"\n{norm} {radius}, {len(images)} images, seed {arguments.seed}", flush=True)
         print(f"{'attack':<14}{'ours':>8}{'s':>8}{'authors':>10}{'s':>8}{'disagree':>10}")
-        compare(net, images, labels, ball, arguments)
+        standing[setting] = compare(net, images, labels, ball, arguments)
+    if arguments.store:
+        content = {"images": len(images), "standing": standing}
+        arguments.store.write_text(json.dumps(content) + "\n")
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkout", type=Path, required=True)
-    parser.add_argument("--net", type=Path, required=True)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--net", type=Path)
+    which.add_argument("--small-net", action="store_true", help="the one stored beside the tests")
+    parser.add_argument(
+        "--store", type=Path, help="write down what the authors' code left standing"
+    )
     parser.add_argument("--architecture", default="mnist_convnet", help="if the file doesn't say")
     parser.add_argument("--data", type=Path, default=Path("data/01_raw/mnist.safetensors"))
     parser.add_argument("--images", type=int, default=100)
@@ -80,8 +93,13 @@ def read_net(path: Path, architecture: str) -> nn.Module:
 
 def compare(
     net: nn.Module, images: Tensor, labels: Tensor, ball: NormBall, arguments: argparse.Namespace
-) -> None:
-    """Print the number of images that each attack alone (or all in a row) leaves standing."""
+) -> dict[str, list[int]]:
+    """Print the number of images that each attack alone (or all in a row) leaves standing.
+
+    Returns:
+        By attack, the images that the authors' code leaves standing.
+    """
+    standing = {}
     parts = [
         part
         for part in standard_attacks(ball)
@@ -115,6 +133,8 @@ def compare(
             f"   clean {ours.right[CLEAN]}, ours {ours.right}, rejected {ours.rejected}",
             flush=True,
         )
+        standing[name] = theirs.nonzero()[:, 0].tolist()
+    return standing
 
 
 def run_authors(
