@@ -123,7 +123,7 @@ def test_a_wrong_image_needs_no_perturbation_and_a_constant_net_has_none() -> No
     assert (already.norm == 0).all()
     assert torch.equal(already.images, x)
     nn.init.zeros_(net.linear.weight)
-    net.linear.bias.data = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    net.linear.bias.data = torch.tensor([2.0, 0.0], dtype=torch.float64)
     hopeless = smallest_perturbations(net, x, torch.zeros(4, dtype=torch.int64))
     assert not hopeless.found.any()
     assert hopeless.norm.isnan().all()
