@@ -129,11 +129,13 @@ def seeds_pipeline(name: str, experiment: Experiment) -> Pipeline:
         name: of the experiment.
         experiment: its parameters, with ``across_seeds``.
     """
-    others = experiment.nets_with("across_seeds.transfer.nets")[len(experiment.nets) :]
-    chosen = {net: experiment.all_nets[net] for net in others}
+    others = experiment.across_seeds.transfer.nets if experiment.across_seeds else {}
     return _sum(
         (
-            *(_train(name, net, own, key=key, planes=False) for net, (key, own) in chosen.items()),
+            *(
+                _train(name, net, own, key=f"across_seeds.transfer.nets.{net}", planes=False)
+                for net, own in others.items()
+            ),
             gather_seeds(name, experiment),
         )
     )

@@ -11,7 +11,7 @@ from torch.nn import functional
 from robustify.errors import InputError
 from robustify.intervals import interval_of, largest_margins, require_bounds
 from robustify.maximisers import SteepestAscent
-from robustify.objectives.base import SetObjective
+from robustify.objectives.base import SetObjective, require_share
 from robustify.uncertainty import LinfBall
 
 
@@ -37,8 +37,7 @@ class IntervalBound(SetObjective):
 
     def __init__(self, *, alpha: float = 0.5, **options: Any) -> None:
         super().__init__(**options)
-        if not 0 <= alpha <= 1:
-            raise InputError(f"alpha is {alpha}; it must be in [0, 1]")
+        self.alpha = require_share(alpha)
         if not isinstance(self.uncertainty_set, LinfBall):
             raise InputError(
                 f"objective 'interval_bound' bounds what an l∞ ball allows, not {self.uncertainty_set.name!r}; "
@@ -49,7 +48,6 @@ class IntervalBound(SetObjective):
                 f"objective 'interval_bound' looks for nothing; maximiser {self.maximiser.name!r} has no place in it, "
                 "leave it out"
             )
-        self.alpha = float(alpha)
 
     def check(self, net: nn.Module) -> None:
         require_bounds(net)

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustify.errors import InputError
-from robustify.objectives.base import SetObjective
+from robustify.objectives.base import SetObjective, require_share
 from robustify.uncertainty import Point
 
 
@@ -29,9 +28,7 @@ class Mixed(SetObjective):
 
     def __init__(self, *, alpha: float = 0.5, **options: Any) -> None:
         super().__init__(**options)
-        if not 0 <= alpha <= 1:
-            raise InputError(f"alpha is {alpha}; it must be in [0, 1]")
-        self.alpha = float(alpha)
+        self.alpha = require_share(alpha)
 
     def __call__(
         self, net: nn.Module, x: Tensor, labels: Tensor, *, generator: torch.Generator

@@ -91,7 +91,7 @@ def _count_flips(experiment: str, seed: int) -> Pipeline:
 
 def _transfer(experiment: str, parameters: Experiment) -> Pipeline:
     seed, own = parameters.seeds[0], tuple(parameters.nets)
-    others = parameters.nets_with("across_seeds.transfer.nets")[len(own) :]
+    others = tuple(parameters.across_seeds.transfer.nets) if parameters.across_seeds else ()
     nets = (*own, *others)
     models = {
         **{f"{net}_model": dataset_of(experiment, seed, f"{net}.model") for net in own},
