@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, Template, select_autoescape
 from matplotlib.figure import Figure
 
 from robustify.comparison import attacked_columns
+from robustify.levels import size_label
 from robustify.statements import (
     attack_columns,
     attack_label,
@@ -191,6 +192,7 @@ def _template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("robustify"), autoescape=select_autoescape(), trim_blocks=True
     )
+    environment.filters["size"] = size_label
     return environment.get_template(name)
 
 
@@ -252,7 +254,7 @@ def _as_text(columns: pd.DataFrame) -> str:
             f"{ours:.2f}" + (f" ({theirs:.2f})" if pd.notna(theirs) else "")
             for ours, theirs in zip(columns[heading], columns[paper], strict=True)
         ]
-    shown["radius"] = [f"{radius:.4g}" if radius else "–" for radius in columns["radius"]]
+    shown["radius"] = [size_label(radius) if radius else "–" for radius in columns["radius"]]
     shown["s / epoch"] = columns["s / epoch"]
     if "failed_gates" in columns:
         failed = columns["failed_gates"].fillna("").astype(bool)

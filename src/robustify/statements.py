@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from robustify.levels import size_label
+
 ALL_ATTACKS = "all_attacks"
 AUTOATTACK = "autoattack"
 _LABELS = {
@@ -27,7 +29,7 @@ def statement(verification: Mapping[str, Any]) -> str:
     images = verification["images"]
     strongest = [row for row in rows if row["attack"] == AUTOATTACK]
     chosen = strongest[0] if strongest else _overall(rows, verification["uncertainty_set"])
-    ball = f"{chosen['norm']} {chosen['epsilon']:.4g}"
+    ball = f"{chosen['norm']} {size_label(chosen['epsilon'])}"
     names = [row["attack"] for row in _of_ball(rows, chosen) if row["attack"] != ALL_ATTACKS]
     against = "AutoAttack" if strongest else _listed([attack_label(name) for name in names])
     return (

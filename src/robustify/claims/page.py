@@ -11,6 +11,7 @@ import pandas as pd
 
 from robustify.claims.rules import CLAIMS, Claim, Finding, verdict_of
 from robustify.comparison import attacked_columns
+from robustify.levels import size_label
 from robustify.report import spread_in_per_cent
 from robustify.uncertainty import STEPS
 
@@ -154,7 +155,7 @@ def _accuracies(one: Stored) -> str:
         theirs = paper.get(net)
         radius = one.details["nets"][net]["uncertainty_set"].get("radius")
         flagged = one.details["nets"][net].get("failed_gates")
-        row = [f"{net} (flagged)" if flagged else net, f"{radius:.4g}" if radius else "–"]
+        row = [f"{net} (flagged)" if flagged else net, size_label(radius) if radius else "–"]
         for key in ("test_accuracy", "adversarial_set_accuracy"):
             row += [
                 spread_in_per_cent(measured[key]),
@@ -203,7 +204,7 @@ def _transfer(one: Stored) -> str:
             ]
             for row, columns in matrix.items()
         ]
-        parts.append(f"{norm}, radius {about['sets'][norm]['radius']:.4g}:")
+        parts.append(f"{norm}, radius {size_label(about['sets'][norm]['radius'])}:")
         parts.append(_table(["made on (examples)", *nets], rows))
     kinds = sorted(set(about["architectures"].values()))
     parts.append(
@@ -277,7 +278,7 @@ def _verified(entries: Sequence[Mapping[str, Any]]) -> str:
         [
             entry["experiment"],
             entry["net"],
-            f"{entry['norm']} {entry['epsilon']:.4g}",
+            f"{entry['norm']} {size_label(entry['epsilon'])}",
             f"{entry['images']:,}",
             *("–" if entry[column] is None else f"{100 * entry[column]:.2f}" for column in columns),
             f"{entry['seconds'] / 60:.0f}",

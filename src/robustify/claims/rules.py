@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from robustify.across_seeds import BEST
 from robustify.configuration import BASELINE
+from robustify.levels import size_label
 from robustify.seeds import CONTROL
 
 Verdict = Literal["held", "in part", "not held", "not measured"]
@@ -124,7 +125,7 @@ def harder_to_attack(summary: Mapping[str, Any], details: Mapping[str, Any]) -> 
             Finding(
                 net,
                 not lost,
-                f"ahead of both at {len(leads) - len(lost)} of {len(leads)} ε, by most at {float(widest):.4g}: "
+                f"ahead of both at {len(leads) - len(lost)} of {len(leads)} ε, by most at {size_label(float(widest))}: "
                 f"{_percent(sweep[widest]['mean'])} against {_percent(sweep[widest]['mean'] - leads[widest])}"
                 f"{_under_more_steps(nets, net)}",
             )
@@ -291,7 +292,7 @@ def _under_more_steps(nets: Mapping[str, Any], net: str) -> str:
         (row["norm"], row["epsilon"]): row["accuracy"]["mean"] for row in nets[BASELINE]["attacked"]
     }
     return "".join(
-        f"; under more steps ({row['norm']} {row['epsilon']:.4g}, {row['images']:,} images) "
+        f"; under more steps ({row['norm']} {size_label(row['epsilon'])}, {row['images']:,} images) "
         f"{_percent(row['accuracy']['mean'])} against the baseline's {_percent(plain[row['norm'], row['epsilon']])}"
         for row in nets[net]["attacked"]
         if (row["norm"], row["epsilon"]) in plain

@@ -20,6 +20,7 @@ from robustify.gates import (
     more_steps_never_help,
     points_are_in_the_set,
 )
+from robustify.levels import size_label
 from robustify.uncertainty import NormBall
 from robustify.verification.examination import examine
 from robustify.verification.plan import Plan
@@ -81,7 +82,7 @@ def verify(
                     ball,
                     batch_size=plan.batch_size,
                     seed=seed,
-                    title=f"{title} {name} {ball.name} {ball.radius:.4g}",
+                    title=f"{title} {name} {ball.name} {size_label(ball.radius)}",
                     folder=folder,
                 )
                 for name, attack in plan.attacks_in(ball).items()
@@ -148,7 +149,7 @@ def _consistent(rows: Sequence[dict[str, Any]], plan: Plan, images: int) -> Iter
     """Yield the verdicts on what was measured in full: points counted, epsilons and steps of PGD."""
     for row in rows:
         if "rejected" in row:
-            where = f"{row['attack']} at {row['norm']} {row['epsilon']:.4g}"
+            where = f"{row['attack']} at {row['norm']} {size_label(row['epsilon'])}"
             yield points_are_in_the_set(row["rejected"], attack=where, images=images)
     # a single step needn't obey
     steps = {

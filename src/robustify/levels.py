@@ -1,0 +1,20 @@
+"""Sizes of perturbations as people write them: 0.3, but 8/255."""
+
+from __future__ import annotations
+
+_LEVELS = 255
+
+
+def size_label(size: float) -> str:
+    """Return a radius or an epsilon, in units of [0, 1], in as few digits as say it exactly.
+
+    A short decimal stays one. What isn't one but is a whole or half number of the 255 grey levels is
+    written as such (``8/255``), the rest with four digits.
+    """
+    decimal = f"{size:.4g}"
+    if float(decimal) == size:
+        return decimal
+    halves = round(2 * _LEVELS * size)
+    if abs(halves / (2 * _LEVELS) - size) < 1e-9:
+        return f"{halves / 2:g}/{_LEVELS}"
+    return decimal
