@@ -243,6 +243,25 @@ def test_results_of_a_part_of_the_data_are_refused(
     assert not (tmp_path / "docs" / "results.md").exists()
 
 
+def test_other_settings_have_a_section_of_their_own_and_no_say_in_the_verdicts(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    data, docs = tmp_path / "data", tmp_path / "docs"
+    store(data, "mnist", summary, details)
+    alone = make_page(data, docs).read_text()
+    other = copy.deepcopy(summary)
+    for net in set(other["nets"]) - {"baseline", "control"}:
+        other["nets"][net]["test_accuracy"] = {"mean": 0.5, "std": None, "values": [0.5]}
+    store(data, "mnist/paper", other, {**details, "environment": "paper"})
+    page = make_page(data, docs).read_text()
+    section = page.partition("## MNIST with the settings of `conf/paper`")[2].partition("\n## ")[0]
+    assert "kedro run --env=paper --pipeline=mnist_seeds" in section
+    assert "50.00" in section
+    assert page.replace("## MNIST with the settings of `conf/paper`" + section + "\n", "") == alone
+    assert (docs / "results/mnist_paper.json").is_file()
+    assert json.loads((docs / "results/mnist.json").read_text()) == summary
+
+
 def test_damaged_files_are_named(
     tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
 ) -> None:

@@ -12,7 +12,7 @@ from kedro.io.catalog_config_resolver import CatalogConfigResolver
 from robustify.configuration import ConfigurationError, experiments_of
 from robustify.errors import InputError
 from robustify.pipeline_registry import experiment_pipeline, seeds_pipeline
-from robustify.placement import place_seeds, seed_of
+from robustify.placement import place, seed_of
 from robustify.preflight import check
 from robustify.settings import CONFIG_LOADER_ARGS
 
@@ -28,7 +28,7 @@ def catalog_of(**changes: Any) -> tuple[Any, CatalogConfigResolver]:
     parameters = load("parameters")
     parameters["mnist"].update(changes)
     experiments = experiments_of(parameters)
-    return experiments["mnist"], CatalogConfigResolver(place_seeds(load("catalog"), experiments))
+    return experiments["mnist"], CatalogConfigResolver(place(load("catalog"), experiments))
 
 
 def path_of(catalog: CatalogConfigResolver, name: str) -> str:
@@ -49,6 +49,32 @@ def test_seed_0_stays_where_it_was_and_another_seed_has_its_own_files() -> None:
         assert path_of(catalog, name) == path_of(home, name)
     # the other experiment has its own seed
     assert path_of(catalog, "cifar.l2.model") == "data/06_models/cifar/l2.safetensors"
+
+
+def test_settings_with_a_folder_stand_beside_the_others() -> None:
+    _, home = catalog_of()
+    _, catalog = catalog_of(folder="paper")
+    assert path_of(catalog, "mnist.l2.model") == "data/06_models/mnist/paper/l2.safetensors"
+    assert path_of(catalog, "mnist.report") == "data/08_reporting/mnist/paper/report.html"
+    assert path_of(catalog, "mnist.seed_2.l2.model") == (
+        "data/06_models/mnist/paper/seed_2/l2.safetensors"
+    )
+    assert path_of(catalog, "mnist.across_seeds") == (
+        "data/08_reporting/mnist/paper/across_seeds/summary.json"
+    )
+    # the data are the same
+    for name in ("mnist.training_data", "mnist.test_data", "mnist.neighbours"):
+        assert path_of(catalog, name) == path_of(home, name)
+    # another seed of it
+    _, other = catalog_of(folder="paper", seed=3)
+    assert path_of(other, "mnist.l2.model") == "data/06_models/mnist/paper/seed_3/l2.safetensors"
+    assert path_of(other, "mnist.transfer") == path_of(catalog, "mnist.transfer")
+
+
+@pytest.mark.parametrize("folder", ["l2", "seed_1", "figures", "../elsewhere", "Paper", ""])
+def test_a_folder_that_others_use_is_refused(folder: str) -> None:
+    with pytest.raises(InputError, match="folder"):
+        catalog_of(folder=folder)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -74,7 +100,7 @@ def test_dvc_knows_the_files_of_every_seed(experiment: str) -> None:
     assert [0, *one["matrix"]["seed"]] == options.seeds
 
     gather = seeds_pipeline(experiment, options)
-    catalog = CatalogConfigResolver(place_seeds(load("catalog"), {experiment: options}))
+    catalog = CatalogConfigResolver(place(load("catalog"), {experiment: options}))
     inputs = {path_of(catalog, name) for name in gather.inputs() if "params:" not in name}
     assert {name for name in gathering["deps"] if name.startswith("data/")} == inputs
     outputs = {path_of(catalog, name) for node in gather.nodes for name in node.outputs}
@@ -82,7 +108,7 @@ def test_dvc_knows_the_files_of_every_seed(experiment: str) -> None:
 
     parameters[experiment]["seed"] = 1
     other = experiments_of(parameters)[experiment]
-    placed = CatalogConfigResolver(place_seeds(load("catalog"), {experiment: other}))
+    placed = CatalogConfigResolver(place(load("catalog"), {experiment: other}))
     run = experiment_pipeline(experiment, other)
     made = {path_of(placed, name) for node in run.nodes for name in node.outputs}
     listed = {name.replace("${item.seed}", "1") for name in (*one["outs"], *one["metrics"])}

@@ -481,6 +481,7 @@ class Experiment(_Strict):
     title: str
     seed: int = Field(ge=0, lt=2**31)
     environment: str
+    folder: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
     device: str
     data: Data
     net: _Named
@@ -541,6 +542,15 @@ class Experiment(_Strict):
                 raise ValueError(
                     f"{other} and {one} both have {', '.join(sorted(twice))}; rename one"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_folder_of_its_own(self) -> Experiment:
+        taken = {*self.all_nets, "across_seeds", "checkpoints", "figures"}
+        if self.folder in taken or (self.folder or "").startswith("seed_"):
+            raise ValueError(
+                f"folder is {self.folder!r}, where other outputs lie; choose another name"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,8 @@
-"""Where the outputs of an experiment's seeds lie: seed 0 in the experiment's folder, any other in ``seed_N`` under it."""
+"""Where an experiment's outputs lie: seed 0 in the experiment's folder, any other in ``seed_N`` under it.
+
+Settings that are to stand beside the others, not in their place, name a folder of their own, which
+comes between the two.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,14 @@ from robustify.configuration import Experiment
 
 HOME_SEED = 0
 PATTERN = "{experiment}."
-# what all seeds have in common, as the catalog's patterns name it
-SHARED = (
+# what all seeds and settings have in common, as the catalog's patterns name it
+DATA = (
     "{experiment}.training_data",
     "{experiment}.test_data",
     "{experiment}.neighbours",
+)
+# what all seeds of the same settings have in common
+OF_ALL_SEEDS = (
     "{experiment}.transfer",
     "{experiment}.across_seeds",
     "{experiment}.across_seeds_details",
@@ -25,9 +32,15 @@ SHARED = (
 Catalog = Mapping[str, Mapping[str, Any]]
 
 
-def folder_of(experiment: str, seed: int) -> PurePosixPath:
-    """Return an experiment's folder for one seed, relative to a layer of ``data/``."""
-    place = PurePosixPath(experiment)
+def folder_of(experiment: str, seed: int, folder: str | None = None) -> PurePosixPath:
+    """Return an experiment's folder for one seed, relative to a layer of ``data/``.
+
+    Args:
+        experiment: its name.
+        seed: of the experiment.
+        folder: of its settings, if they have one of their own.
+    """
+    place = PurePosixPath(experiment, folder or "")
     return place if seed == HOME_SEED else place / f"seed_{seed}"
 
 
@@ -42,8 +55,8 @@ def seed_of(dataset: str) -> tuple[str, int] | None:
     return (found[1], int(found[2])) if found else None
 
 
-def place_seeds(catalog: Catalog, experiments: Mapping[str, Experiment]) -> dict[str, Any]:
-    """Return the catalog with every seed's data sets in a folder of that seed's own.
+def place(catalog: Catalog, experiments: Mapping[str, Experiment]) -> dict[str, Any]:
+    """Return the catalog with the data sets of every seed, and of settings with a folder, in a folder of their own.
 
     Kedro lets the pattern with more literal characters win, so those that name an experiment go before
     those of all experiments.
@@ -59,16 +72,20 @@ def _placed(
     catalog: Catalog, experiments: Mapping[str, Experiment]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     for pattern, configuration in catalog.items():
-        if not pattern.startswith(PATTERN) or pattern in SHARED:
+        if not pattern.startswith(PATTERN) or pattern in DATA:
             continue
         dataset = pattern.removeprefix(PATTERN)
         for name, experiment in experiments.items():
-            if experiment.seed != HOME_SEED:
-                yield f"{name}.{dataset}", _moved(configuration, name, experiment.seed)
-            for seed in experiment.seeds:
-                yield dataset_of(name, seed, dataset), _moved(configuration, name, seed)
+            common = pattern in OF_ALL_SEEDS
+            own = HOME_SEED if common else experiment.seed
+            if own != HOME_SEED or experiment.folder:
+                yield f"{name}.{dataset}", _moved(configuration, name, experiment, own)
+            for seed in () if common else experiment.seeds:
+                yield dataset_of(name, seed, dataset), _moved(configuration, name, experiment, seed)
 
 
-def _moved(configuration: Mapping[str, Any], experiment: str, seed: int) -> dict[str, Any]:
-    folder = str(folder_of(experiment, seed))
+def _moved(
+    configuration: Mapping[str, Any], name: str, experiment: Experiment, seed: int
+) -> dict[str, Any]:
+    folder = str(folder_of(name, seed, experiment.folder))
     return {**configuration, "filepath": configuration["filepath"].replace("{experiment}", folder)}

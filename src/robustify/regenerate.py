@@ -1,6 +1,6 @@
 """Makes a stored adversarial set anew from its manifest and compares the two byte for byte.
 
-Usage: python -m robustify.regenerate EXPERIMENT [--seed N]
+Usage: python -m robustify.regenerate EXPERIMENT [--seed N] [--folder NAME]
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from torch import Tensor
@@ -31,7 +31,9 @@ from robustify.storage import (
 DATA = Path("data")
 
 
-def regenerate(experiment: str, data: Path = DATA, *, seed: int = HOME_SEED) -> list[str]:
+def regenerate(
+    experiment: str, data: Path = DATA, *, seed: int = HOME_SEED, folder: str | None = None
+) -> list[str]:
     """Return in what the set made anew differs from the stored one; nothing if they are the same bytes.
 
     It is made by the configuration that its manifest holds, from the net and the test data that lie in
@@ -41,12 +43,14 @@ def regenerate(experiment: str, data: Path = DATA, *, seed: int = HOME_SEED) -> 
         experiment: its name.
         data: folder of the project's data.
         seed: of the experiment whose set it is.
+        folder: of the experiment's settings, if they have one of their own.
 
     Raises:
         InputError: if a file is damaged or the set has no manifest.
         FileNotFoundError: if the set, the net or the test data isn't there.
     """
-    path = _path(experiment, data, seed)
+    place = folder_of(experiment, seed, folder)
+    path = _path(data, place)
     stored = load_tensors(path)
     manifest = stored.provenance.get("manifest")
     if manifest is None:
@@ -55,22 +59,20 @@ def regenerate(experiment: str, data: Path = DATA, *, seed: int = HOME_SEED) -> 
             f"--nodes={experiment}.attack --params={experiment}.seed={seed}"
         )
     made, _ = make_adversarial_set(
-        load_trained_net(
-            data / "06_models" / folder_of(experiment, seed) / f"{BASELINE}.safetensors"
-        ),
+        load_trained_net(data / "06_models" / place / f"{BASELINE}.safetensors"),
         load_tensors(data / "02_intermediate" / experiment / "test_data.safetensors"),
         **manifest["configuration"],
     )
-    with tempfile.TemporaryDirectory() as folder:
-        again = Path(folder) / path.name
+    with tempfile.TemporaryDirectory() as temporary:
+        again = Path(temporary) / path.name
         save_tensors(again, made)
         if again.read_bytes() == path.read_bytes():
             return []
         return list(differences(stored, load_tensors(again))) or ["the order of bytes in the file"]
 
 
-def _path(experiment: str, data: Path, seed: int) -> Path:
-    return data / "05_model_input" / folder_of(experiment, seed) / "adversarial_set.safetensors"
+def _path(data: Path, place: PurePosixPath) -> Path:
+    return data / "05_model_input" / place / "adversarial_set.safetensors"
 
 
 def differences(stored: Tensors, made: Tensors) -> Iterator[str]:
@@ -119,13 +121,18 @@ def main() -> int:
     parser.add_argument("experiment", help="e.g. mnist")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data")
     parser.add_argument("--seed", type=int, default=HOME_SEED, help="of the experiment")
+    parser.add_argument(
+        "--folder", help="of the experiment's settings, if they have one, e.g. paper"
+    )
     options = parser.parse_args()
     try:
-        found = regenerate(options.experiment, options.data, seed=options.seed)
+        found = regenerate(
+            options.experiment, options.data, seed=options.seed, folder=options.folder
+        )
     except (InputError, FileNotFoundError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
-    path = _path(options.experiment, options.data, options.seed)
+    path = _path(options.data, folder_of(options.experiment, options.seed, options.folder))
     if found:
         print(f"{path} made anew differs in:", *found, sep="\n  ")  # noqa: T201
         return 1

@@ -39,9 +39,9 @@ def run_of(title: str) -> NetRun | None:
     return _runs.get(title)
 
 
-def reporting_folder(experiment: str, seed: int) -> Path:
-    """Return where an experiment's report with one seed lies."""
-    return REPORTING / folder_of(experiment, seed)
+def reporting_folder(experiment: str, parameters: Mapping[str, Any]) -> Path:
+    """Return where the report of an experiment with these parameters lies."""
+    return REPORTING / folder_of(experiment, parameters["seed"], parameters.get("folder"))
 
 
 def journal_of(title: str) -> Journal:

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from robustify.atomic import replacing
-from robustify.claims.page import PAPER_TABLES, Stored, render
+from robustify.claims.page import CAPTIONS, COMPLETE, PAPER_TABLES, Stored, render
 from robustify.errors import InputError
 from robustify.verified_results import RESULTS as VERIFIED
 
@@ -23,7 +23,6 @@ DATA, DOCS = Path("data"), Path("docs")
 RESULTS = "results"
 DETAILS = "_details"
 READINGS = "_readings"
-COMPLETE = "base"
 
 
 def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
@@ -41,8 +40,10 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
     """
     results = docs / RESULTS
     for folder in sorted((data / "08_reporting").glob("*/")):
-        _copy_seeds(folder, results)
+        _copy_seeds(folder, results, folder.name, COMPLETE)
         _copy_readings(folder, results)
+        for settings in sorted(folder.glob("*/")):
+            _copy_seeds(settings, results, f"{folder.name}_{settings.name}", settings.name)
     stored = _load(results)
     if not stored:
         raise InputError(
@@ -54,12 +55,12 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
     return page
 
 
-def _copy_seeds(folder: Path, results: Path) -> None:
+def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> None:
     across = folder / "across_seeds"
     if not (across / "summary.json").is_file() or not (across / "details.json").is_file():
         return
-    summary, details = (json.loads((across / f"{name}.json").read_text()) for name in _NAMES)
-    if details["environment"] != COMPLETE:
+    summary, details = (json.loads((across / f"{part}.json").read_text()) for part in _PARTS)
+    if details["environment"] != environment:
         raise InputError(
             f"{across} is of the environment {details['environment']!r}; gather the complete experiment again: "
             f"kedro run --pipeline={folder.name}_seeds"
@@ -68,14 +69,14 @@ def _copy_seeds(folder: Path, results: Path) -> None:
         raise InputError(
             f"summary and details in {across} are of different seeds; gather them again"
         )
-    _write(results / f"{folder.name}.json", _as_json(summary))
-    _write(results / f"{folder.name}{DETAILS}.json", _as_json(details))
+    _write(results / f"{name}.json", _as_json(summary))
+    _write(results / f"{name}{DETAILS}.json", _as_json(details))
     for figure in sorted((across / "figures").glob("*.png")):
-        with replacing(results / f"{folder.name}_{figure.name}") as temporary:
+        with replacing(results / f"{name}_{figure.name}") as temporary:
             shutil.copyfile(figure, temporary)
 
 
-_NAMES = ("summary", "details")
+_PARTS = ("summary", "details")
 
 
 def _copy_readings(folder: Path, results: Path) -> None:
@@ -92,16 +93,19 @@ def _load(results: Path) -> list[Stored]:
     names.sort(key=lambda name: (known.index(name) if name in known else len(known), name))
     return [
         Stored(
-            name,
+            name.removesuffix(f"_{details['environment']}"),
             summary=_read(results / f"{name}.json"),
-            details=_read(results / f"{name}{DETAILS}.json"),
+            details=details,
             readings=pd.read_csv(table) if table.is_file() else None,
             figures=tuple(
-                f"{RESULTS}/{path.name}" for path in sorted(results.glob(f"{name}_*.png"))
+                f"{RESULTS}/{path.name}"
+                for path in sorted(results.glob(f"{name}_*.png"))
+                if path.name.removeprefix(f"{name}_") in CAPTIONS
             ),
         )
         for name in names
         for table in [results / f"{name}{READINGS}.csv"]
+        for details in [_read(results / f"{name}{DETAILS}.json")]
     ]
 
 

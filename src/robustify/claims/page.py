@@ -16,6 +16,7 @@ from robustify.report import spread_in_per_cent
 from robustify.uncertainty import STEPS
 
 PAPER_TABLES = {"mnist": "Table 1", "cifar": "Table 2"}
+COMPLETE = "base"
 WANTED_SEEDS = 3
 CAPTIONS = {
     "accuracy_versus_epsilon.png": "Accuracy under one step against each net's own weights: l∞ as in the paper (Figs. 3, 6), "
@@ -50,10 +51,20 @@ class Stored:
         return str(self.details["title"])
 
     @property
+    def environment(self) -> str:
+        """The configuration that it was run with."""
+        return str(self.details["environment"])
+
+    @property
     def command(self) -> str:
         """What gathers the experiment's seeds, after ``kedro run``."""
         seeds = " ".join(map(str, self.summary["seeds"]))
-        return f"--pipeline={self.name}_seeds --params={self.name}.seeds='{seeds}'"
+        environment = "" if self.environment == COMPLETE else f"--env={self.environment} "
+        return f"{environment}--pipeline={self.name}_seeds --params={self.name}.seeds='{seeds}'"
+
+    def figure(self, name: str) -> str | None:
+        """Return the path of the figure of this name, relative to the page, if there is one."""
+        return next((path for path in self.figures if path.endswith(f"_{name}")), None)
 
 
 def render(stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]] = ()) -> str:
@@ -63,6 +74,8 @@ def render(stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]] = ())
         stored: the experiments, in the order of the page.
         verified: see :func:`robustify.verified_results.gather`, an entry a net and ball.
     """
+    others = [one for one in stored if one.environment != COMPLETE]
+    stored = [one for one in stored if one.environment == COMPLETE]
     decided = {
         claim.name: {one.name: claim.decide(one.summary, one.details) for one in stored}
         for claim in CLAIMS
@@ -77,6 +90,7 @@ def render(stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]] = ())
         *(_transfer(one) for one in stored),
         *(_readings(one) for one in stored if one.readings is not None),
         *([_verified(verified)] if verified else []),
+        *(_other_settings(one) for one in others),
         *(_figures(one) for one in stored if one.figures),
         "## What hasn't been run",
         _missing(stored, verified),
@@ -148,7 +162,7 @@ def _claim(claim: Claim, stored: Sequence[Stored], found: Mapping[str, list[Find
     )
 
 
-def _accuracies(one: Stored) -> str:
+def _accuracies(one: Stored, *, level: int = 2) -> str:
     paper = one.details["paper"].get("nets", {})
     rows = []
     for net, measured in one.summary["nets"].items():
@@ -165,7 +179,7 @@ def _accuracies(one: Stored) -> str:
     beside = PAPER_TABLES.get(one.name, "no table")
     return "\n\n".join(
         [
-            f"## {one.title}: the paper's {beside} beside ours",
+            f"{'#' * level} {one.title}: the paper's {beside} beside ours",
             _table(
                 ["net", "radius", "test set", "the paper", "adversarial set", "the paper"], rows
             ),
@@ -304,13 +318,37 @@ def _verified(entries: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _figures(one: Stored) -> str:
-    shown = [
-        f"![{caption}]({path})\n\n{caption}"
-        for name, caption in CAPTIONS.items()
-        for path in one.figures
-        if path.endswith(f"{one.name}_{name}")
+def _other_settings(one: Stored) -> str:
+    """What the claims and tables are under other settings than those of conf/base."""
+    rows = [
+        [
+            claim.name,
+            claim.says,
+            finding.subject,
+            finding.measured,
+            "yes" if finding.holds else "no",
+        ]
+        for claim in CLAIMS
+        for finding in claim.decide(one.summary, one.details)
     ]
+    return "\n\n".join(
+        [
+            f"## {one.title} with the settings of `conf/{one.environment}`",
+            "The same claims by the same rules. The verdicts above don't count these nets.",
+            _runs([one]),
+            _table(["", "the paper says", "part", "measured", "counts"], rows),
+            _accuracies(one, level=3),
+            *([_shown(one, "learning_curves.png")] if one.figure("learning_curves.png") else []),
+        ]
+    )
+
+
+def _shown(one: Stored, name: str) -> str:
+    return f"![{CAPTIONS[name]}]({one.figure(name)})\n\n{CAPTIONS[name]}"
+
+
+def _figures(one: Stored) -> str:
+    shown = [_shown(one, name) for name in CAPTIONS if one.figure(name)]
     return "\n\n".join([f"## {one.title}: figures", *shown])
 
 

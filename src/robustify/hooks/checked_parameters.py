@@ -16,7 +16,7 @@ from kedro.pipeline import Pipeline
 from robustify import pipeline_registry
 from robustify.configuration import Experiment, experiments_of
 from robustify.errors import InputError
-from robustify.placement import place_seeds, seed_of
+from robustify.placement import place, seed_of
 from robustify.spelling import stray_parameters
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class CheckedParameters:
         pipeline_registry.use_experiments(self._experiments)
         pipelines.configure(pipeline_registry.__name__)
         loader = context.config_loader
-        loader["catalog"] = place_seeds(loader["catalog"], self._experiments)
+        loader["catalog"] = place(loader["catalog"], self._experiments)
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

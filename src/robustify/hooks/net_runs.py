@@ -225,8 +225,8 @@ class NetRuns:
         experiment, _, name = dataset_name.partition(".")
         if name not in _REPORT_FILES or self._context is None:
             return
-        seed = self._context.params[experiment]["seed"]
-        path = reporting_folder(experiment, seed) / _REPORT_FILES[name]
+        folder = reporting_folder(experiment, self._context.params[experiment])
+        path = folder / _REPORT_FILES[name]
         try:
             mlflow.log_artifact(str(path), artifact_path=experiment)
             if name == "figures":

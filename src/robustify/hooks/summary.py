@@ -8,7 +8,8 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from robustify.tracking import REPORTING, reporting_folder
+from robustify.placement import HOME_SEED
+from robustify.tracking import reporting_folder
 
 
 class Summary:
@@ -47,8 +48,12 @@ class Summary:
                 print(render_readings(experiment, table, folder=_folder(catalog, experiment)))  # noqa: T201
             if f"{experiment}.across_seeds" in node.outputs:
                 summary = catalog.load(f"{experiment}.across_seeds")
-                print(render_across_seeds(experiment, summary, folder=str(REPORTING / experiment)))  # noqa: T201
+                folder = _folder(catalog, experiment, HOME_SEED)
+                print(render_across_seeds(experiment, summary, folder=folder))  # noqa: T201
 
 
-def _folder(catalog: CatalogProtocol[Any, Any], experiment: str) -> str:
-    return str(reporting_folder(experiment, catalog.load(f"params:{experiment}.seed")))
+def _folder(catalog: CatalogProtocol[Any, Any], experiment: str, seed: int | None = None) -> str:
+    parameters = catalog.load("parameters")[experiment]
+    return str(
+        reporting_folder(experiment, parameters if seed is None else {**parameters, "seed": seed})
+    )
