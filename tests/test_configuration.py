@@ -72,6 +72,23 @@ def test_all_mistakes_are_reported_at_once_with_their_keys(parameters: dict[str,
     assert "did you mean steps" not in message
 
 
+def test_what_can_be_read_without_the_mistakes_is_checked_further(
+    parameters: dict[str, Any],
+) -> None:
+    parameters["mnist"]["training"]["epoch"] = 3
+    parameters["mnist"]["evaluation"]["pgd"] = "many"
+    parameters["mnist"]["nets"]["l2"]["uncertainty_set"]["radius"] = -1.0
+    parameters["cifar"]["training"]["epochs"] = 0
+    untouched = copy.deepcopy(parameters)
+    with pytest.raises(ConfigurationError) as caught:
+        experiments_of(parameters)
+    assert parameters == untouched
+    # an experiment can't do without its number of epochs
+    assert list(caught.value.readable) == ["mnist"]
+    with pytest.raises(InputError, match=r"mnist\.nets\.l2: .*-1\.0"):
+        check("mnist", caught.value.readable["mnist"])
+
+
 def test_an_experiment_needs_a_plain_baseline(parameters: dict[str, Any]) -> None:
     parameters["mnist"]["nets"]["baseline"]["uncertainty_set"] = {"name": "l2", "radius": 1.0}
     with pytest.raises(ConfigurationError, match=r"nets\.baseline must be there"):

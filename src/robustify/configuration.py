@@ -6,12 +6,15 @@ the keys, their types and their ranges.
 
 from __future__ import annotations
 
+import copy
 import difflib
+import functools
 import itertools
 import math
+import operator
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -66,7 +69,15 @@ _SHARED_OPTIONS = ("label_smoothing", "inner_mode")
 
 
 class ConfigurationError(InputError):
-    """The parameters aren't those of an experiment; names the key and what would be right."""
+    """The parameters aren't those of an experiment; names the key and what would be right.
+
+    Attributes:
+        readable: the experiments, by name, as far as they can be read without what is wrong; for further checks only.
+    """
+
+    def __init__(self, message: str, readable: Mapping[str, Experiment] | None = None) -> None:
+        super().__init__(message)
+        self.readable = readable or {}
 
 
 class _Strict(BaseModel):
@@ -584,16 +595,31 @@ def experiments_of(parameters: Mapping[str, Any]) -> dict[str, Experiment]:
             found[name] = Experiment(**parameters[name])
         except KeyError:
             problems.append(f"{name}: listed in 'experiments' but has no parameters")
-        except (ValidationError, TypeError) as error:
+        except TypeError:
+            problems.append(f"{name}: must be a mapping of parameters")
+        except ValidationError as error:
             problems += _problems(name, error)
+            found.update(_rest(name, parameters[name], error))
     if problems:
-        raise ConfigurationError("; ".join(problems))
+        raise ConfigurationError("; ".join(problems), found)
     return found
 
 
-def _problems(name: str, error: ValidationError | TypeError) -> list[str]:
-    if isinstance(error, TypeError):
-        return [f"{name}: must be a mapping of parameters"]
+def _rest(
+    name: str, parameters: Mapping[str, Any], error: ValidationError
+) -> dict[str, Experiment]:
+    """Return the experiment without the entries that are wrong, or nothing if it can't do without them."""
+    rest = copy.deepcopy(dict(parameters))
+    try:
+        for problem in error.errors():
+            *way, last = problem["loc"]
+            del functools.reduce(operator.getitem, way, cast(Any, rest))[last]
+        return {name: Experiment(**rest)}
+    except (KeyError, IndexError, TypeError, ValueError):
+        return {}
+
+
+def _problems(name: str, error: ValidationError) -> list[str]:
     return [
         f"{'.'.join([name, *map(str, problem['loc'])])}: {_complaint(dict(problem))}"
         for problem in error.errors()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from click import ClickException
@@ -14,7 +14,7 @@ from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 
 from robustify import pipeline_registry
-from robustify.configuration import Experiment, experiments_of
+from robustify.configuration import ConfigurationError, Experiment, experiments_of
 from robustify.errors import InputError
 from robustify.placement import place, seed_of
 from robustify.spelling import stray_parameters
@@ -34,8 +34,8 @@ class CheckedParameters:
         problems = stray_parameters(context.params)
         try:
             self._experiments = experiments_of(context.params)
-        except InputError as error:
-            problems.append(str(error))
+        except ConfigurationError as error:
+            problems += [str(error), *_further(error.readable)]
         if problems:
             raise ClickException("; ".join(problems))
         pipeline_registry.use_experiments(self._experiments)
@@ -74,6 +74,17 @@ class CheckedParameters:
         if isinstance(cause, InputError | FileNotFoundError):
             raise ClickException(str(cause)) from error
         return result
+
+
+def _further(experiments: Mapping[str, Experiment]) -> Iterator[str]:
+    """Yield what is wrong with the values, so that it isn't found only when the keys are mended."""
+    from robustify.preflight import check
+
+    for name, experiment in experiments.items():
+        try:
+            check(name, experiment)
+        except InputError as error:
+            yield str(error)
 
 
 def _require_seeds(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
