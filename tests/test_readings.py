@@ -20,10 +20,18 @@ def test_readings_stand_side_by_side() -> None:
         {"l2": {"box_aware": 30, "literal": 20, "unclipped": 40}},
         evaluations=evaluations,
         curves={net: pd.DataFrame({"seconds": [1.0, 3.0]}) for net in steps},
-        attacks={net: {"images": 7, "pgd_accuracy": {"0.2": 0.5}} for net in steps},
+        attacks={
+            net: {
+                "images": 7,
+                "pgd_accuracy": {"0.2": 0.5},
+                "failed_gates": {"batching_changes_nothing": "it does"} if net == "l2" else {},
+            }
+            for net in steps
+        },
         environment="base",
     )
     assert list(table["step"]) == ["box_aware", "literal", "unclipped"]
+    assert list(table["failed_gates"]) == ["batching_changes_nothing", "", ""]
     assert list(table["set_size"]) == [30, 20, 40]
     assert set(table["pgd_0.2"]) == {50.0}
     assert set(table["seconds_per_epoch"]) == {2.0}

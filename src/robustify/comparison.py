@@ -33,7 +33,7 @@ def objectives_table(
         settings: ``objective``, ``uncertainty_set`` and training data of each net, by net.
         evaluations: see :func:`robustify.pipelines.evaluation.nodes.evaluate_net`, by net.
         curves: learning curve of each net, by net.
-        attacks: ``images`` and ``pgd_accuracy`` by epsilon, by net.
+        attacks: see :func:`robustify.pipelines.objectives.nodes.attack_net`, by net.
         clipping: see :func:`robustify.tangents.clipping_loss`, of the nets on a tangent set.
 
     Returns:
@@ -68,6 +68,7 @@ def objectives_table(
                 "epochs": len(curves[net]),
                 "seconds_per_epoch": round(float(curves[net]["seconds"].mean()), 2),
                 **{name: round(share, 4) for name, share in clipping.get(net, {}).items()},
+                "failed_gates": ", ".join(attack["failed_gates"]),
             }
         )
     return pd.DataFrame(rows)
@@ -92,10 +93,7 @@ def objectives_figure(table: pd.DataFrame, title: str) -> Figure:
             axes.plot(table[column], places, marker, color=colour, label=label, ms=6, ls="none")
         axes.set(
             yticks=list(places),
-            yticklabels=[
-                f"{net} ({options})" if options else net
-                for net, options in zip(table["net"], table["options"], strict=True)
-            ],
+            yticklabels=[_row_label(row) for row in table.to_dict("records")],
             xlabel="accuracy (%)",
             xlim=(-1, 101),
             title=title,
@@ -106,6 +104,11 @@ def objectives_figure(table: pd.DataFrame, title: str) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside lower center", ncols=len(series), frameon=False)
     return figure
+
+
+def _row_label(row: Mapping[Any, Any]) -> str:
+    label = f"{row['net']} ({row['options']})" if row["options"] else str(row["net"])
+    return f"{label}, flagged" if row["failed_gates"] else label
 
 
 def attacked_columns(table: pd.DataFrame) -> list[str]:

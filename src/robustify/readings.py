@@ -24,13 +24,13 @@ def readings_table(
         sizes: examples that each reading makes against the baseline, by norm and reading.
         evaluations: see :func:`robustify.pipelines.evaluation.nodes.evaluate_net`, by net.
         curves: learning curve of each net, by net.
-        attacks: ``images`` and ``pgd_accuracy`` by epsilon, by net.
+        attacks: see :func:`robustify.pipelines.objectives.nodes.attack_net`, by net.
         environment: of the run, e.g. ``base``.
 
     Returns:
         ``net``, ``norm``, ``radius`` and ``step`` (reading) it was trained with, ``set_size`` (examples
         that this reading makes against the baseline at the stored set's radius), accuracies in per cent
-        (on the stored set, which all nets share), seconds an epoch, ``environment``.
+        (on the stored set, which all nets share), seconds an epoch, ``environment``, ``failed_gates``.
     """
     rows = []
     for net, evaluation in evaluations.items():
@@ -56,6 +56,7 @@ def readings_table(
                 "pgd_images": attacks[net]["images"],
                 "seconds_per_epoch": round(float(curves[net]["seconds"].mean()), 2),
                 "environment": environment,
+                "failed_gates": ", ".join(attacks[net]["failed_gates"]),
             }
         )
     rows.sort(key=lambda row: (row["norm"], row["radius"], STEPS.index(row["step"])))

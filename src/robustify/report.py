@@ -65,11 +65,17 @@ def render_comparison(experiment: str, table: pd.DataFrame, *, folder: str) -> s
         [
             "",
             f"{experiment}: one net under each objective, accuracy in per cent",
-            str(table[shown].to_string(index=False)),
+            _marked(table)[shown].to_string(index=False),
             f"all columns: {folder}/objectives.csv",
             "",
         ]
     )
+
+
+def _marked(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the nets that failed a sanity gate marked."""
+    marks = table["failed_gates"].fillna("").map(lambda failed: " (FLAGGED)" if failed else "")
+    return table.assign(net=table["net"] + marks)
 
 
 def render_readings(experiment: str, table: pd.DataFrame, *, folder: str) -> str:
@@ -80,7 +86,7 @@ def render_readings(experiment: str, table: pd.DataFrame, *, folder: str) -> str
         [
             "",
             f"{experiment}: the readings of Eq. 11, accuracy in per cent",
-            str(table[shown].to_string(index=False)),
+            _marked(table)[shown].to_string(index=False),
             f"all columns: {folder}/readings.csv",
             "",
         ]

@@ -194,6 +194,37 @@ def test_the_same_seed_gives_the_same_bytes_and_results_but_for_times(
     assert stored() == files
 
 
+def test_objectives_and_readings_stand_side_by_side(project: Project, runs: dict[str, str]) -> None:
+    for name in ("objectives", "readings"):
+        project.kedro(
+            "run", f"--pipeline=mnist_{name}", "--env=quick", f"--params={SMALL['mnist']}"
+        )
+    folder = project.folder / "data"
+    test = load_tensors(folder / "02_intermediate/mnist/test_data.safetensors").tensors
+    objectives, readings = (
+        pd.read_csv(folder / f"08_reporting/mnist/{name}.csv", keep_default_na=False).set_index(
+            "net"
+        )
+        for name in ("objectives", "readings")
+    )
+    assert list(objectives.index)[5:] == [
+        "mixed", "vat", "tangent", "manifold_tangent", "jacobian", "operator_norm", "interval_bound", "fed_back",
+    ]  # fmt: skip
+    assert (objectives["adversarial_training_images"] > 0).tolist() == [False] * 12 + [True]
+    assert set(readings["step"]) == {"box_aware", "literal", "unclipped"}
+    for table in (objectives, readings):
+        assert set(table.columns) >= {"failed_gates", "pgd_0.1", "pgd_0.2"}
+        for net, row in table.iterrows():
+            stored = load_net(folder / f"06_models/mnist/{net}.safetensors")
+            right = accuracy(stored, test["images"], test["labels"])
+            assert row["test_accuracy"] == pytest.approx(100 * right, abs=0.01)
+            assert row["pgd_0.2"] <= row["pgd_0.1"] <= row["test_accuracy"] + 3
+    # what is proved can't be attacked away
+    proved = objectives["certified_0.1"].astype(float)
+    assert (proved <= objectives["pgd_0.1"]).all()
+    assert proved["interval_bound"] > 0
+
+
 def test_a_set_is_added_by_parameters_alone(project: Project, runs: dict[str, str]) -> None:
     name = "mnist.nets.l2_wide.uncertainty_set"
     parameters = f"{SMALL['mnist']},{name}.name=l2,{name}.radius=2.0"

@@ -245,7 +245,13 @@ def _readings(one: Stored) -> str:
         return ""
     shown = ["net", "step", "radius", "set_size", "test_accuracy", "adversarial_set_accuracy"]
     shown += attacked_columns(table)
-    rows = [[str(row[name]) for name in shown] for row in table.to_dict("records")]
+    rows = [
+        [
+            f"{row['net']} (flagged)" if _failed(row) else row["net"],
+            *(str(row[name]) for name in shown[1:]),
+        ]
+        for row in table.to_dict("records")
+    ]
     return "\n\n".join(
         [
             f"## {one.title}: the three readings of Eq. 11",
@@ -256,6 +262,11 @@ def _readings(one: Stored) -> str:
             *_conclusions(table),
         ]
     )
+
+
+def _failed(row: Mapping[Any, Any]) -> bool:
+    # a file has an empty field where nothing failed
+    return isinstance(row.get("failed_gates"), str) and bool(row["failed_gates"])
 
 
 def _conclusions(table: pd.DataFrame) -> Iterator[str]:

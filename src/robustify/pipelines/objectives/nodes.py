@@ -13,35 +13,61 @@ if TYPE_CHECKING:
 
 
 def attack_net(
-    model: TrainedNet, test_data: Tensors, pgd: dict[str, Any], seed: int, device: str
+    model: TrainedNet,
+    test_data: Tensors,
+    pgd: dict[str, Any],
+    verification: dict[str, Any],
+    seed: int,
+    device: str,
+    *,
+    title: str,
 ) -> dict[str, Any]:
     """Return the net's accuracy under projected gradient descent and the share of certified images, by epsilon.
 
-    What is certified is left out for nets that :mod:`robustify.intervals` has no rules for.
+    What is certified is left out for nets that :mod:`robustify.intervals` has no rules for. ``failed_gates`` says
+    whether the attack is to be believed: the sanity gates look at the net in the smallest of the balls.
 
     Args:
         model: the net.
         test_data: ``images`` and ``labels``.
         pgd: see :class:`robustify.configuration.ProjectedGradientAttack`.
+        verification: see :class:`robustify.configuration.Verification`; the gates look as in its ``brief``.
         seed: of the experiment; fixes the random starts.
         device: ``auto``, ``cpu`` or ``cuda``.
+        title: experiment and net, e.g. ``mnist.l2``.
+
+    Raises:
+        InputError: if a sanity gate failed and ``on_failure`` is ``raise``.
     """
     from robustify.allocator import keep_freed_memory
     from robustify.attacks import Pgd, robust_accuracy
     from robustify.certification import certified_accuracy
-    from robustify.configuration import ProjectedGradientAttack
+    from robustify.configuration import GateOptions, ProjectedGradientAttack, Verification
     from robustify.devices import choose_device
+    from robustify.gates import failures, judge
     from robustify.intervals import has_bounds
     from robustify.uncertainty import LinfBall
+    from robustify.verification.examination import examine
 
     keep_freed_memory()
-    options = ProjectedGradientAttack(**pgd)
+    options, strictness = ProjectedGradientAttack(**pgd), Verification(**verification)
+    gates = strictness.brief.gates if strictness.brief else GateOptions()
     attack = Pgd(
         steps=options.steps, restarts=options.restarts, relative_step=options.relative_step
     )
     net = model.net.to(choose_device(device))
     images = test_data.tensors["images"][: options.images]
     labels = test_data.tensors["labels"][: options.images]
+    verdicts = examine(
+        net,
+        images[: gates.images],
+        labels[: gates.images],
+        LinfBall(radius=min(options.epsilons)),
+        steps=gates.steps,
+        largest_share_of_zero_gradients=strictness.largest_share_of_zero_gradients,
+        seed=seed,
+    )
+    judge(verdicts, title=title, on_failure=strictness.on_failure)
     balls = {f"{epsilon:.6g}": LinfBall(radius=epsilon) for epsilon in options.epsilons}
     return {
         "images": len(images),
@@ -54,6 +80,7 @@ def attack_net(
             for epsilon, ball in balls.items()
             if has_bounds(net)
         },
+        "failed_gates": failures(verdicts),
     }
 
 

@@ -38,8 +38,15 @@ def attack(experiment: str, name: str, *, group: str, output: str = "robustness"
     return Pipeline(
         [
             Node(
-                attack_net,
-                ["model", "test_data", "params:pgd", "params:seed", "params:device"],
+                update_wrapper(partial(attack_net, title=f"{experiment}.{name}"), attack_net),
+                [
+                    "model",
+                    "test_data",
+                    "params:pgd",
+                    "params:verification",
+                    "params:seed",
+                    "params:device",
+                ],
                 output,
                 name="attack_net",
             ),
@@ -49,8 +56,10 @@ def attack(experiment: str, name: str, *, group: str, output: str = "robustness"
         outputs={output: f"{experiment}.{name}.{output}"},
         parameters={
             "params:pgd": f"params:{experiment}.{group}.pgd",
-            "params:seed": f"params:{experiment}.seed",
-            "params:device": f"params:{experiment}.device",
+            **{
+                f"params:{key}": f"params:{experiment}.{key}"
+                for key in ("verification", "seed", "device")
+            },
         },
         tags=[experiment, group, name],
     )
