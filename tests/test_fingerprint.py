@@ -49,7 +49,7 @@ def test_settings_and_every_source_of_the_training_count(
     [
         (CODE, set()),
         (ADVERSARIAL_SET_CODE, set()),
-        (VERIFICATION_CODE, {"figures", "report", "results"}),
+        (VERIFICATION_CODE, {"figures", "levels", "report", "results"}),
     ],
     ids=["training", "adversarial_set", "verification"],
 )

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 
 import psutil
 import pytest
 import torch
+from kedro.framework.hooks.manager import _create_hook_manager
+from kedro.io import DataCatalog
+from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
 
 from robustify.allocator import keep_freed_memory
+from robustify.errors import InputError
 from robustify.hooks import Memory
 
 MIB = 2**20
@@ -27,3 +33,44 @@ def test_what_a_node_has_freed_goes_back_before_the_next() -> None:
     Memory().before_node_run()
     assert kept > full - 50 * MIB
     assert resident() < full - 200 * MIB
+
+
+@pytest.mark.parametrize(
+    ("namespace", "remedy"),
+    [
+        ("mnist.l2_verification", r"lower mnist\.verification\.brief\.batch_size"),
+        ("mnist.l2_full_verification", r"lower mnist\.verification\.full\.batch_size"),
+        ("cifar.l2_evaluation", r"lower cifar\.net\.widths.* or set cifar\.device to cpu"),
+    ],
+)
+def test_a_node_that_lacks_memory_says_what_to_lower(namespace: str, remedy: str) -> None:
+    def measure() -> None:
+        torch.empty(2**50)  # the allocator's own words
+
+    assert "out of memory" in failure(measure, namespace)
+    with pytest.raises(InputError, match=rf"{namespace}\.measure: out of memory; {remedy}"):
+        run(measure, namespace)
+
+
+def test_other_errors_are_left_alone() -> None:
+    def divide() -> None:
+        raise RuntimeError("shapes don't match")
+
+    def refuse() -> None:
+        raise InputError("mnist.l2: out of memory; lower training.batch_size")
+
+    assert failure(divide, "mnist") == "shapes don't match"
+    assert failure(refuse, "mnist") == "mnist.l2: out of memory; lower training.batch_size"
+
+
+def failure(function: Callable[[], None], namespace: str) -> str:
+    with pytest.raises((RuntimeError, InputError)) as caught:
+        run(function, namespace)
+    return str(caught.value)
+
+
+def run(function: Callable[[], None], namespace: str) -> None:
+    hooks = _create_hook_manager()
+    hooks.register(Memory())
+    node = Node(function, None, "nothing", name="measure")
+    SequentialRunner().run(Pipeline([node], namespace=namespace), DataCatalog(), hooks)

@@ -28,6 +28,7 @@ CODE = (
     "pipelines/training",
     "recipe.py",
     "selection.py",
+    "shortage.py",
     "tangents.py",
     "training.py",
     "uncertainty.py",

@@ -20,12 +20,11 @@ from robustify.interruption import Interruption
 from robustify.objectives import Objective, SetObjective
 from robustify.recipe import Epoch, Recipe
 from robustify.selection import Selection
+from robustify.shortage import is_memory_shortage
 
 __all__ = ["DivergenceError", "Epoch", "OutOfMemoryError", "Recipe", "train"]
 
 logger = logging.getLogger(__name__)
-
-_SHORTAGES = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 class DivergenceError(InputError):
@@ -190,9 +189,7 @@ def _shortage_named(title: str, recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
-            words in str(error) for words in _SHORTAGES
-        ):
+        if not is_memory_shortage(error):
             raise
         raise OutOfMemoryError(
             f"{title}: out of memory; lower training.batch_size (now {recipe.batch_size}) or the net's widths"

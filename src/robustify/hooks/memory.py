@@ -1,10 +1,12 @@
-"""What one node has freed goes back to the system before the next one begins."""
+"""What one node has freed goes back to the system before the next one begins; a node that lacks memory says what to lower."""
 
 from __future__ import annotations
 
 from kedro.framework.hooks import hook_impl
+from kedro.pipeline.node import Node
 
 from robustify.allocator import return_freed_memory
+from robustify.errors import InputError
 
 
 class Memory:
@@ -18,3 +20,23 @@ class Memory:
     def before_node_run(self) -> None:
         """Trim the heap."""
         return_freed_memory()
+
+    @hook_impl(trylast=True)
+    def on_node_error(self, error: Exception, node: Node) -> None:
+        """Say what to lower where memory was too short; a training has said it already."""
+        if isinstance(error, InputError):
+            return
+        from robustify.shortage import is_memory_shortage
+
+        if is_memory_shortage(error):
+            raise InputError(f"{node.name}: out of memory; {_remedy(node)}") from error
+
+
+def _remedy(node: Node) -> str:
+    experiment = str(node.namespace).partition(".")[0]
+    for suffix, depth in (("_full_verification", "full"), ("_verification", "brief")):
+        if str(node.namespace).endswith(suffix):
+            return f"lower {experiment}.verification.{depth}.batch_size"
+    return (
+        f"lower {experiment}.net.widths, where the net has some, or set {experiment}.device to cpu"
+    )
