@@ -165,3 +165,30 @@ def test_a_disk_that_takes_nothing_either_costs_a_warning(
     with caplog.at_level(logging.WARNING):
         journal.record(parent, {"loss": 1.0})
     assert "No space left on device" in caplog.text
+
+
+def test_a_server_that_hangs_is_left_alone_for_a_while(
+    client: MlflowClient, net_run: NetRun, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, asked = [1000.0], []
+
+    def hang(*_: object, **__: object) -> None:
+        asked.append(now[0])
+        now[0] += 20
+        raise MlflowException("timed out")
+
+    monkeypatch.setattr(module, "_asked_again", {})
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "get_run", hang)
+        for step in range(1, 4):
+            journal.record(net_run, {"loss": 1.0 / step}, step=step)
+    assert asked == [1000.0]
+    # it answers again, but isn't asked before its time
+    now[0] += module.PAUSE_SECONDS - 1
+    journal.record(net_run, {"loss": 0.25}, step=4)
+    assert children(client, net_run.parent) == []
+    now[0] += 2
+    journal.record(net_run, {"loss": 0.2}, step=5)
+    (run,) = children(client, net_run.parent)
+    assert [step for step, _ in history(client, run.info.run_id, "loss")] == [1, 2, 3, 4, 5]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from robustify.atomic import replacing
@@ -19,6 +20,11 @@ FILE = "unsent_metrics.jsonl"
 KEYS = {"tracking_uri", "run", "metrics", "step", "timestamp", "status"}
 # to ask again would change nothing: the run is gone, or the value isn't one
 REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+# a server that hangs costs its timeout at every attempt, so it is left alone for a while
+SLOW_SECONDS, PAUSE_SECONDS = 5.0, 120.0
+
+# when each tracking server may be asked again, by its address
+_asked_again: dict[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -115,12 +121,15 @@ class Journal:
         # entries of another server wait until runs are tracked there again
         kept = [entry for entry in entries if entry["tracking_uri"] != _tracking_uri()]
         due = [entry for entry in entries if entry["tracking_uri"] == _tracking_uri()]
-        while due:
+        while due and monotonic() >= _asked_again.get(_tracking_uri(), 0.0):
+            started = monotonic()
             try:
                 _send(due[0])
             except MlflowException as error:
                 if error.error_code not in REFUSALS:
                     logger.warning("MLflow doesn't answer; metrics wait in %s", self._path)
+                    if monotonic() - started > SLOW_SECONDS:
+                        _asked_again[_tracking_uri()] = monotonic() + PAUSE_SECONDS
                     break
                 logger.warning("MLflow refuses metrics, which are dropped: %s", error)
             due.pop(0)

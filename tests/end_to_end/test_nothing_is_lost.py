@@ -114,6 +114,20 @@ def test_two_runs_at_once_on_the_same_data_are_refused(whole: Project) -> None:
     assert "Traceback" not in told
 
 
+def test_of_two_real_runs_the_second_is_refused_and_the_first_is_not_disturbed(
+    whole: Project, project: Project
+) -> None:
+    first = project.start(*RUN)
+    wait_for(project.folder / "run.log", "mnist.baseline:   ", first)
+    second = project.kedro(*RUN, check=False)
+    assert first.poll() is None, "the first was over before the second began"
+    assert second.returncode != 0
+    assert "another run is at work on 'mnist'" in " ".join((second.stdout + second.stderr).split())
+    assert first.wait(300) == 0
+    assert differences(project, whole) == []
+    assert runs_of(project.store) == WHOLE
+
+
 needs_namespaces = pytest.mark.skipif(
     subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode != 0
     if shutil.which("unshare")
@@ -288,6 +302,21 @@ def test_a_server_that_is_away_at_the_start_is_one_line_in_seconds(project: Proj
     assert "which doesn't answer" in told
     assert "Traceback" not in told
     assert not (project.folder / "data/06_models").exists()
+
+
+def test_a_server_that_takes_calls_but_never_answers_is_one_line_in_seconds(
+    project: Project,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        started = time.monotonic()
+        refused = project.kedro(
+            *RUN, check=False, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{mute.getsockname()[1]}"
+        )
+        assert time.monotonic() - started < 30
+    assert refused.returncode != 0
+    told = " ".join((refused.stdout + refused.stderr).split())
+    assert "which doesn't answer" in told
+    assert "Traceback" not in told
 
 
 def test_a_server_that_dies_stops_no_training_and_is_told_when_it_is_back(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Generator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from click import ClickException
@@ -84,12 +84,19 @@ def _check_server() -> None:
     uri = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", ""))
     if uri.scheme not in ("http", "https") or uri.hostname is None:
         return
-    port = uri.port or (443 if uri.scheme == "https" else 80)
+    import requests
+
     try:
-        socket.create_connection((uri.hostname, port), timeout=SECONDS).close()
-    except OSError as error:
+        # whatever it says, it answers; certificates are MLflow's affair
+        with suppress(requests.exceptions.SSLError):
+            requests.get(f"{uri.geturl().rstrip('/')}/health", timeout=SECONDS)
+    except requests.RequestException as error:
+        slow = isinstance(error, requests.Timeout)
+        reason = f"nothing within {SECONDS:.0f} seconds" if slow else "no connection"
+        # without user and password
+        place = f"{uri.scheme}://{uri.netloc.rpartition('@')[2]}"
         raise ClickException(
-            f"MLFLOW_TRACKING_URI is {uri.geturl()}, which doesn't answer ({error}); start that server, or "
+            f"MLFLOW_TRACKING_URI is {place}, which doesn't answer ({reason}); start that server, or "
             f"unset the variable to keep the runs in mlflow.db"
         ) from error
 
