@@ -69,6 +69,14 @@ def test_whitening_makes_patches_of_the_training_images_uncorrelated() -> None:
     assert second_moments.diag().max() < 1.01
 
 
+def test_the_convnet_can_be_wider() -> None:
+    net = make_net("mnist_convnet", widths=[8, 16, 50])
+    assert sum(weight.numel() for weight in net.parameters()) == (
+        (8 * 25 + 8) + (16 * 8 * 25 + 16) + (16 * 9 * 50 + 50) + (50 * 10 + 10)
+    )
+    assert net(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+
+
 def test_authors_robust_net_normalises_its_input() -> None:
     plain, normalised = make_net("mnist_convnet"), make_net("mnist_convnet", input_batch_norm=True)
     assert sum(w.numel() for w in normalised.parameters()) == 2 + sum(
@@ -83,6 +91,9 @@ def test_unknown_nets_and_options_are_refused() -> None:
         make_net("vgg", depth=3)
     with pytest.raises(InputError, match="three"):
         make_net("airbench", widths=[1, 2])
+    for widths in ([32, 64], [32, 0, 200]):
+        with pytest.raises(ValueError, match="two numbers of channels and one of units"):
+            make_net("mnist_convnet", widths=widths)
     for widths in ([], [100, 0]):
         with pytest.raises(InputError, match="numbers of units, each >= 1"):
             make_net("fully_connected", widths=widths)
