@@ -1,4 +1,4 @@
-"""Fuzzing of every parser of raw data: whatever the bytes, the answer is an array or a DataError.
+"""Fuzzing of every parser of raw data and of stored nets: whatever the bytes, the answer is what was stored or a refusal.
 
 Usage: python -m tests.ingestion.fuzz --cases 100000
 """
@@ -23,11 +23,15 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from robustify.errors import InputError
 from robustify.ingestion import decoders
 from robustify.ingestion.sources import extract_members
-from robustify.ingestion.specification import DataError
+from robustify.nets import make_net
+from robustify.storage import TrainedNet, load_trained_net, save_net, tensors_sha256
 
 SECONDS_A_CASE = 5.0
+# as many images as a batch of the little genuine files has
+BATCH = 4
 INTERESTING = (0, 1, 2, 3, 4, 8, 0x7F, 0x80, 0xFF, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1)
 
 
@@ -36,7 +40,7 @@ def seeds() -> dict[str, tuple[bytes, Callable[[Path], object]]]:
     array = np.arange(3 * 28 * 28, dtype=np.uint32).reshape(3, 28, 28).astype(np.uint8)
     idx = struct.pack(">BBBB3I", 0, 0, 8, 3, *array.shape) + array.tobytes()
     picture = io.BytesIO()
-    Image.fromarray(np.resize(array, (4, 1024, 3)), "RGB").save(picture, "PNG")
+    Image.fromarray(np.resize(array, (BATCH, 1024, 3)), "RGB").save(picture, "PNG")
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         for name, content in (("package/labels.json", b"[1, 2]"), ("package/../images", idx)):
@@ -51,7 +55,11 @@ def seeds() -> dict[str, tuple[bytes, Callable[[Path], object]]]:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             extract_members(path, Path(folder), ("labels.json", "images"))
 
+    net, read_net = _stored_net()
+    records = np.resize(np.arange(251, dtype=np.uint8), (BATCH, 1 + 3 * 32 * 32))
     return {
+        "bin": (records.tobytes(), decoders.decode_cifar_batch),
+        "net": (net, read_net),
         "idx": (idx, decoders.decode_idx),
         "idx.gz": (gzip.compress(idx), decoders.decode_idx),
         "png": (picture.getvalue(), decoders.decode_png_batch),
@@ -60,6 +68,25 @@ def seeds() -> dict[str, tuple[bytes, Callable[[Path], object]]]:
         # the same without compression, so that mutations reach the headers
         "tar": (gzip.decompress(archive.getvalue()), unpack),
     }
+
+
+def _stored_net() -> tuple[bytes, Callable[[Path], object]]:
+    """Return a stored net and what reads it, which falls over if what it reads isn't what was stored."""
+    architecture = {"name": "fully_connected", "widths": [2]}
+    stored = TrainedNet(make_net(**architecture), architecture, {"seed": 1, "radius": 5e-05})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.safetensors"
+        save_net(path, stored)
+        content, provenance = path.read_bytes(), load_trained_net(path).provenance
+    weights = tensors_sha256(stored.net.state_dict())
+
+    def read(path: Path) -> object:
+        found = load_trained_net(path)
+        assert tensors_sha256(found.net.state_dict()) == weights
+        assert found.provenance == provenance
+        return found
+
+    return content, read
 
 
 def mutate(content: bytes, draw: random.Random) -> bytes:
@@ -103,7 +130,7 @@ def fuzz(cases: int, seed: int) -> Counter[str]:
             try:
                 parse(path)
                 outcomes[f"{name} accepted"] += 1
-            except DataError:
+            except InputError:
                 outcomes[f"{name} refused"] += 1
             except BaseException as error:
                 raise AssertionError(f"{name}, case {case} of seed {seed}: {error!r}") from error
@@ -117,6 +144,6 @@ if __name__ == "__main__":
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    decoders.PNG_BATCH = (1024, 4)
+    decoders.PNG_BATCH, decoders.CIFAR_BATCH = (1024, BATCH), BATCH
     for outcome, count in sorted(fuzz(options.cases, options.seed).items()):
         print(f"{outcome:14} {count}")

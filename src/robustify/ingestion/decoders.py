@@ -19,6 +19,7 @@ from robustify.ingestion.specification import DataError, Images, Labels, RawData
 _IDX_UINT8 = 0x08
 LARGEST_FILE = 64 * 2**20
 _CIFAR_RECORD = 1 + 3 * 32 * 32
+CIFAR_BATCH = 10000  # images
 PNG_BATCH = (1024, 10000)  # width, height: one row an image
 
 MNIST_FILES = (
@@ -76,7 +77,7 @@ def decode_mnist(directory: Path) -> RawData:
 
 def decode_cifar_binary(directory: Path) -> RawData:
     """Return CIFAR-10 from the six files of its binary version."""
-    parts = [_decode_cifar_batch(directory / name) for name in CIFAR_BINARY_FILES]
+    parts = [decode_cifar_batch(directory / name) for name in CIFAR_BINARY_FILES]
     return RawData(
         np.concatenate([images for images, _ in parts[:5]]),
         np.concatenate([labels for _, labels in parts[:5]]),
@@ -119,10 +120,15 @@ def _read_bytes(path: Path) -> bytes:
     return content
 
 
-def _decode_cifar_batch(path: Path) -> tuple[Images, Labels]:
+def decode_cifar_batch(path: Path) -> tuple[Images, Labels]:
+    """Return a file of CIFAR-10's binary version: images, uint8, shape (N, 3, 32, 32), and labels, int64, shape (N,).
+
+    Raises:
+        DataError: if the file isn't there or isn't of that size.
+    """
     if not path.is_file():
         raise DataError(f"{path.parent} has no {path.name}")
-    expected = 10000 * _CIFAR_RECORD
+    expected = CIFAR_BATCH * _CIFAR_RECORD
     if path.stat().st_size != expected:
         raise DataError(f"{path} has {path.stat().st_size} bytes, expected {expected}")
     records = np.fromfile(path, dtype=np.uint8).reshape(-1, _CIFAR_RECORD)
