@@ -311,7 +311,7 @@ def test_the_page_shows_what_strong_attacks_left(
 ) -> None:
     store(tmp_path / "data", "mnist", summary, details)
     make_page(tmp_path / "data", tmp_path / "docs")
-    assert "Strong attacks in full" in (tmp_path / "docs/results.md").read_text()
+    assert "MNIST: strong attacks in full" in (tmp_path / "docs/results.md").read_text()
     entry = {
         "experiment": "mnist", "net": "linf_strong", "norm": "linf", "epsilon": 0.3, "images": 10000,
         "clean_accuracy": 0.9871, "fgsm_accuracy": None, "pgd_accuracy": 0.912,
@@ -322,7 +322,7 @@ def test_the_page_shows_what_strong_attacks_left(
     row = "| mnist | linf_strong | linf 0.3 | 10,000 | 98.71 | – | 91.20 | 88.34 | 60 |"
     assert row in page
     assert "Commands: `kedro run --env=robust`" in page
-    assert "Strong attacks in full" not in page
+    assert "MNIST: strong attacks in full" not in page
 
 
 def test_readings_end_in_what_they_say_of_the_default() -> None:

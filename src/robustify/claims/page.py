@@ -365,11 +365,13 @@ def _figures(one: Stored) -> str:
 
 def _missing(stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]]) -> str:
     lines = []
-    if not verified:
-        lines.append(
-            "Strong attacks in full, AutoAttack among them: `kedro run --pipeline=verification`, then `python -m robustify.verified_results`"
-        )
+    attacked = {entry["experiment"] for entry in verified}
     for one in stored:
+        if one.name not in attacked:
+            lines.append(
+                f"{one.title}: strong attacks in full, AutoAttack among them: `kedro run --pipeline={one.name}_verification`, "
+                "then `python -m robustify.verified_results`"
+            )
         seeds = one.summary["seeds"]
         if len(seeds) < WANTED_SEEDS:
             listed = ", ".join(map(str, seeds))
