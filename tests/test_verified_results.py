@@ -22,7 +22,7 @@ def row(norm: str, epsilon: float, attack: str, accuracy: float, seconds: float 
     return {**found, "clean_accuracy": 0.99, **times}
 
 
-def verification(*rows: dict[str, Any], radius: float = 0.3, images: int = 10000, **changed: Any):
+def verification(*rows: dict[str, Any], radius: float = 0.33, images: int = 10000, **changed: Any):
     return {
         "images": images, "measured": list(rows), "failed_gates": {},
         "uncertainty_set": {"name": "linf", "radius": radius}, **changed,
