@@ -63,7 +63,7 @@ def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> Non
     if details["environment"] != environment:
         raise InputError(
             f"{across} is of the environment {details['environment']!r}; gather the complete experiment again: "
-            f"kedro run --pipeline={folder.name}_seeds"
+            f"kedro run --env={environment} --pipeline={name.removesuffix(f'_{environment}')}_seeds"
         )
     if details["seeds"] != summary["seeds"]:
         raise InputError(
