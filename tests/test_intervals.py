@@ -12,6 +12,7 @@ from robustify.errors import InputError
 from robustify.intervals import Interval, interval_of, largest_margins, propagate, require_bounds
 from robustify.maximisers import make_maximiser
 from robustify.nets import make_net
+from robustify.nets.soft_threshold import SoftThreshold
 from robustify.objectives import make_objective
 from robustify.recipe import Recipe
 from robustify.training import train
@@ -45,6 +46,8 @@ def test_a_linear_nets_largest_margins_are_those_at_the_best_corner(size: int) -
     torch.testing.assert_close(found.detach(), expected, rtol=1e-12, atol=1e-12)
 
 
+FALLING = SoftThreshold(steepness=3.0)
+nn.init.constant_(FALLING.steepness, -2.0)
 LAYERS = [
     nn.Conv2d(2, 3, 2, padding=1, stride=2),
     nn.Conv2d(2, 4, 2, groups=2, padding=1, padding_mode="circular", bias=False),
@@ -54,6 +57,8 @@ LAYERS = [
     nn.ReLU(),
     nn.BatchNorm2d(2).eval(),
     nn.BatchNorm2d(2, affine=False).eval(),
+    SoftThreshold(steepness=3.0),
+    FALLING,
 ]
 
 

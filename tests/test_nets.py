@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -84,6 +86,23 @@ def test_authors_robust_net_normalises_its_input() -> None:
     )
 
 
+def test_a_soft_threshold_is_the_logistic_function_around_the_middle() -> None:
+    net = make_net("mnist_convnet", soft_threshold=10.0)
+    initialise(net, torch.zeros(1, 1, 28, 28, dtype=torch.uint8), torch.Generator())
+    found = net[0](torch.tensor([0.0, 0.3, 0.5, 1.0], dtype=torch.float64).view(1, 1, 1, 4))
+    expected = [1 / (1 + math.exp(-10 * (x - 0.5))) for x in (0.0, 0.3, 0.5, 1.0)]
+    assert found.flatten().tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_new_training_begins_with_the_first_threshold() -> None:
+    net = make_net("mnist_convnet", soft_threshold=10.0)
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.fill_(7.0)
+    initialise(net, torch.zeros(1, 1, 28, 28, dtype=torch.uint8), torch.Generator())
+    assert (net[0].steepness.item(), net[0].middle.item()) == (10.0, 0.5)
+
+
 def test_unknown_nets_and_options_are_refused() -> None:
     with pytest.raises(InputError, match="mnist_convnet, airbench, vgg, fully_connected"):
         make_net("resnet")
@@ -94,6 +113,9 @@ def test_unknown_nets_and_options_are_refused() -> None:
     for widths in ([32, 64], [32, 0, 200]):
         with pytest.raises(ValueError, match="two numbers of channels and one of units"):
             make_net("mnist_convnet", widths=widths)
+    for steepness in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match=r"steepness is .*must be > 0"):
+            make_net("mnist_convnet", soft_threshold=steepness)
     for widths in ([], [100, 0]):
         with pytest.raises(InputError, match="numbers of units, each >= 1"):
             make_net("fully_connected", widths=widths)

@@ -41,6 +41,7 @@ RESERVED = {
     "reporting",
     "robust",
     "seeds",
+    "smallest_perturbations",
     "tangents",
     "transfer",
     "training",
@@ -406,6 +407,20 @@ class Readings(_Strict):
     nets: dict[NetName, Net] = Field(min_length=1)
 
 
+class SmallestPerturbations(_Strict):
+    """What Szegedy's attack (Eq. 1) looks at; see :func:`robustify.szegedy.smallest_perturbations`.
+
+    Attributes:
+        images: the first so many test images, or all if there are fewer.
+    """
+
+    images: int = Field(default=100, ge=1)
+    candidates: int | None = Field(default=None, ge=1)
+    search_steps: int = Field(default=10, ge=1)
+    iterations: int = Field(default=50, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+
+
 def _without_repetition(values: list[Any]) -> list[Any]:
     if len(set(values)) != len(values):
         raise ValueError(f"{values} names something twice; leave one out")
@@ -507,6 +522,7 @@ class Experiment(_Strict):
     tangent_planes: TangentPlanes | None = None
     objectives: Objectives | None = None
     readings: Readings | None = None
+    smallest_perturbations: SmallestPerturbations | None = None
     seeds: Seeds = Field(default_factory=list)
     across_seeds: AcrossSeeds | None = None
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robustify.errors import InputError
+from robustify.nets.soft_threshold import SoftThreshold
 from robustify.nets.standardise import Standardise
 from robustify.uncertainty import LinfBall
 
@@ -158,6 +159,12 @@ def _batch_norm(layer: nn.Module, values: Interval) -> Interval:
     return _around(layer(values.centre), values.radius * scale.view(1, -1, 1, 1))
 
 
+def _soft_threshold(layer: nn.Module, values: Interval) -> Interval:
+    # a learned steepness may have become negative
+    ends = layer(values.lower), layer(values.upper)
+    return Interval(torch.minimum(*ends), torch.maximum(*ends))
+
+
 def _monotone(layer: nn.Module, values: Interval) -> Interval:
     return Interval(layer(values.lower), layer(values.upper))
 
@@ -168,6 +175,7 @@ _RULES: tuple[tuple[tuple[type[nn.Module], ...], Rule], ...] = (
     ((nn.Linear,), _linear),
     ((nn.Conv2d,), _convolution),
     ((nn.BatchNorm2d,), _batch_norm),
+    ((SoftThreshold,), _soft_threshold),
     ((Standardise, *_MONOTONE), _monotone),
 )
 

@@ -18,6 +18,7 @@ from robustify.pipelines.objectives.pipeline import create_pipeline as compare_o
 from robustify.pipelines.readings.pipeline import create_pipeline as compare_readings
 from robustify.pipelines.reporting.pipeline import create_pipeline as report
 from robustify.pipelines.seeds.pipeline import create_pipeline as gather_seeds
+from robustify.pipelines.smallest_perturbations.pipeline import create_pipeline as find_smallest
 from robustify.pipelines.tangents.pipeline import create_pipeline as find_neighbours
 from robustify.pipelines.training.pipeline import create_pipeline as train
 from robustify.pipelines.verification.pipeline import create_full_pipeline as verify_fully
@@ -37,8 +38,9 @@ def register_pipelines() -> dict[str, Pipeline]:
 
     ``{experiment}_robust`` is the experiment. Where they are configured, ``{experiment}_verification`` is its
     full verification, ``{experiment}_objectives`` one net under each objective, ``{experiment}_readings`` one
-    under each reading of Eq. 11 and ``{experiment}_seeds`` the gathering of several seeds; ``__default__``,
-    ``verification``, ``objectives``, ``readings`` and ``seeds`` are all of each kind.
+    under each reading of Eq. 11, ``{experiment}_smallest_perturbations`` Szegedy's attack (Eq. 1) on the stored nets and
+    ``{experiment}_seeds`` the gathering of several seeds; ``__default__``, ``verification``, ``objectives``, ``readings``,
+    ``smallest_perturbations`` and ``seeds`` are all of each kind.
     """
     experiments = _experiments or _experiments_on_disk()
     robust = {
@@ -60,6 +62,11 @@ def register_pipelines() -> dict[str, Pipeline]:
         for name, experiment in experiments.items()
         if experiment.readings is not None
     }
+    smallest_perturbations = {
+        f"{name}_smallest_perturbations": find_smallest(name, tuple(experiment.nets))
+        for name, experiment in experiments.items()
+        if experiment.smallest_perturbations is not None
+    }
     seeds = {
         f"{name}_seeds": seeds_pipeline(name, experiment)
         for name, experiment in experiments.items()
@@ -69,6 +76,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "verification": verification,
         "objectives": objectives,
         "readings": readings,
+        "smallest_perturbations": smallest_perturbations,
         "seeds": seeds,
         "__default__": robust,
     }
@@ -77,6 +85,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         **verification,
         **objectives,
         **readings,
+        **smallest_perturbations,
         **seeds,
         **{name: _sum(parts.values()) for name, parts in together.items() if parts},
     }

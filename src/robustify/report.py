@@ -72,6 +72,19 @@ def render_comparison(experiment: str, table: pd.DataFrame, *, folder: str) -> s
     )
 
 
+def render_distances(experiment: str, table: pd.DataFrame, *, folder: str) -> str:
+    """Return the nets' smallest perturbations side by side and where to look, for the end of a run."""
+    return "\n".join(
+        [
+            "",
+            f"{experiment}: Szegedy's attack (Eq. 1), shares in per cent, l2 norms on the [0, 1] scale",
+            table.drop(columns="environment").to_string(index=False),
+            f"figures: {folder}/smallest_perturbations",
+            "",
+        ]
+    )
+
+
 def _marked(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with the nets that failed a sanity gate marked."""
     marks = table["failed_gates"].fillna("").map(lambda failed: " (FLAGGED)" if failed else "")

@@ -225,6 +225,34 @@ def test_objectives_and_readings_stand_side_by_side(project: Project, runs: dict
     assert proved["interval_bound"] > 0
 
 
+def test_smallest_perturbations_flip_the_stored_nets(
+    project: Project, runs: dict[str, str]
+) -> None:
+    parameters = f"{SMALL['mnist']},mnist.smallest_perturbations.images=5"
+    told = project.kedro(
+        "run", "--pipeline=mnist_smallest_perturbations", "--env=quick", f"--params={parameters}"
+    ).stdout
+    assert "Szegedy's attack (Eq. 1)" in told
+    folder = project.folder / "data"
+    clean = load_tensors(folder / "02_intermediate/mnist/test_data.safetensors").tensors
+    table = pd.read_csv(folder / "08_reporting/mnist/smallest_perturbations.csv").set_index("net")
+    for net, row in table.iterrows():
+        found = load_tensors(
+            folder / f"07_model_output/mnist/{net}/smallest_perturbations.safetensors"
+        ).tensors
+        answers = load_net(folder / f"06_models/mnist/{net}.safetensors")(found["images"]).argmax(1)
+        flipped = answers != clean["labels"][:5]
+        assert flipped.tolist() == found["found"].tolist()
+        norms = (found["images"] - clean["images"][:5].float() / 255).flatten(1).norm(dim=1)
+        norms[~flipped] = float("inf")
+        right = found["prediction_before"] == clean["labels"][:5]
+        assert row["median_norm"] == pytest.approx(norms[right].quantile(0.5).item(), abs=1e-3)
+    pictures = {
+        path.name for path in (folder / "08_reporting/mnist/smallest_perturbations").iterdir()
+    }
+    assert pictures == {"smallest_perturbations.png", *(f"{net}.png" for net in table.index)}
+
+
 def test_a_set_is_added_by_parameters_alone(project: Project, runs: dict[str, str]) -> None:
     name = "mnist.nets.l2_wide.uncertainty_set"
     parameters = f"{SMALL['mnist']},{name}.name=l2,{name}.radius=2.0"

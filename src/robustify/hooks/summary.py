@@ -21,6 +21,7 @@ class Summary:
         from robustify.report import (
             render_across_seeds,
             render_comparison,
+            render_distances,
             render_readings,
             render_text,
             render_verification_text,
@@ -46,6 +47,9 @@ class Summary:
             if f"{experiment}.readings" in node.outputs:
                 table = catalog.load(f"{experiment}.readings")
                 print(render_readings(experiment, table, folder=_folder(catalog, experiment)))  # noqa: T201
+            if f"{experiment}.distances" in node.outputs:
+                table = catalog.load(f"{experiment}.distances")
+                print(render_distances(experiment, table, folder=_folder(catalog, experiment)))  # noqa: T201
             if f"{experiment}.across_seeds" in node.outputs:
                 summary = catalog.load(f"{experiment}.across_seeds")
                 folder = _folder(catalog, experiment, HOME_SEED)

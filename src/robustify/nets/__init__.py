@@ -56,8 +56,9 @@ def initialise(net: nn.Module, images: Tensor, generator: torch.Generator) -> No
     with _global_generator, torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
         for module in net.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.BatchNorm1d):
-                module.reset_parameters()
+            reset_parameters = getattr(module, "reset_parameters", None)
+            if reset_parameters is not None:
+                reset_parameters()
         prepare = getattr(net, "prepare", None)
         if prepare is not None:
             prepare(images)

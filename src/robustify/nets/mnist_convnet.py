@@ -8,6 +8,7 @@ from torch import nn
 
 from robustify.errors import InputError
 from robustify.nets.convolution import ImageConvolution
+from robustify.nets.soft_threshold import SoftThreshold
 from robustify.nets.standardise import MNIST_MEAN, MNIST_STD, Standardise
 
 
@@ -18,13 +19,20 @@ class MnistConvnet(nn.Sequential):
         widths: channels of both convolutions and units of the hidden layer; the paper's by default.
         input_batch_norm: normalise the input with a batch normalisation of its own before the
             first convolution, as the authors' robust nets do.
+        soft_threshold: steepness of a learned soft threshold of the pixels, before all else; none
+            by default.
 
     Raises:
-        InputError: if there aren't three widths, each at least 1.
+        InputError: if there aren't three widths, each at least 1, or ``soft_threshold`` isn't
+            positive.
     """
 
     def __init__(
-        self, *, widths: Sequence[int] = (32, 64, 200), input_batch_norm: bool = False
+        self,
+        *,
+        widths: Sequence[int] = (32, 64, 200),
+        input_batch_norm: bool = False,
+        soft_threshold: float | None = None,
     ) -> None:
         if len(widths) != 3 or min(widths) < 1:
             raise InputError(
@@ -32,6 +40,8 @@ class MnistConvnet(nn.Sequential):
             )
         first_channels, second_channels, units = widths
         first: list[nn.Module] = [Standardise(MNIST_MEAN, MNIST_STD)]
+        if soft_threshold is not None:
+            first.insert(0, SoftThreshold(steepness=soft_threshold))
         if input_batch_norm:
             first.append(nn.BatchNorm2d(1))
         super().__init__(
