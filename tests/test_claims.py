@@ -262,6 +262,22 @@ def test_other_settings_have_a_section_of_their_own_and_no_say_in_the_verdicts(
     assert json.loads((docs / "results/mnist.json").read_text()) == summary
 
 
+def test_smallest_perturbations_of_the_complete_data_are_shown(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    data, docs = tmp_path / "data", tmp_path / "docs"
+    store(data, "mnist", summary, details)
+    assert "* MNIST: Szegedy's attack (Eq. 1)" in make_page(data, docs).read_text()
+    table = pd.DataFrame({"net": ["l2"], "median_norm": [1.4567], "environment": ["quick"]})
+    stored = data / "08_reporting/mnist/smallest_perturbations.csv"
+    table.to_csv(stored, index=False)
+    assert "1.4567" not in make_page(data, docs).read_text()
+    table.assign(environment="base").to_csv(stored, index=False)
+    page = make_page(data, docs).read_text()
+    assert "| net | median_norm |\n| --- | --- |\n| l2 | 1.4567 |" in page
+    assert "* MNIST: Szegedy's attack (Eq. 1)" not in page
+
+
 def test_damaged_files_are_named(
     tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
 ) -> None:

@@ -23,10 +23,11 @@ DATA, DOCS = Path("data"), Path("docs")
 RESULTS = "results"
 DETAILS = "_details"
 READINGS = "_readings"
+DISTANCES = "_smallest_perturbations"
 
 
 def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
-    """Copy what ``NAME_seeds`` and ``NAME_readings`` stored into ``docs`` and write the page; return its path.
+    """Copy what ``NAME_seeds``, ``NAME_readings`` and ``NAME_smallest_perturbations`` stored into ``docs`` and write the page; return its path.
 
     Where the data lie no more, the page is made from the copies in ``docs`` alone. The same stored
     results give the same bytes.
@@ -41,7 +42,10 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
     results = docs / RESULTS
     for folder in sorted((data / "08_reporting").glob("*/")):
         _copy_seeds(folder, results, folder.name, COMPLETE)
-        _copy_readings(folder, results)
+        for table in (READINGS, DISTANCES):
+            _copy_table(
+                folder / f"{table.removeprefix('_')}.csv", results / f"{folder.name}{table}.csv"
+            )
         for settings in sorted(folder.glob("*/")):
             _copy_seeds(settings, results, f"{folder.name}_{settings.name}", settings.name)
     stored = _load(results)
@@ -79,12 +83,9 @@ def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> Non
 _PARTS = ("summary", "details")
 
 
-def _copy_readings(folder: Path, results: Path) -> None:
-    path = folder / "readings.csv"
-    if path.is_file():
-        table = pd.read_csv(path)
-        if set(table["environment"]) == {COMPLETE}:
-            _write(results / f"{folder.name}{READINGS}.csv", path.read_text())
+def _copy_table(path: Path, copy: Path) -> None:
+    if path.is_file() and set(pd.read_csv(path)["environment"]) == {COMPLETE}:
+        _write(copy, path.read_text())
 
 
 def _load(results: Path) -> list[Stored]:
@@ -96,7 +97,8 @@ def _load(results: Path) -> list[Stored]:
             name.removesuffix(f"_{details['environment']}"),
             summary=_read(results / f"{name}.json"),
             details=details,
-            readings=pd.read_csv(table) if table.is_file() else None,
+            readings=_read_table(results / f"{name}{READINGS}.csv"),
+            distances=_read_table(results / f"{name}{DISTANCES}.csv"),
             figures=tuple(
                 f"{RESULTS}/{path.name}"
                 for path in sorted(results.glob(f"{name}_*.png"))
@@ -104,7 +106,6 @@ def _load(results: Path) -> list[Stored]:
             ),
         )
         for name in names
-        for table in [results / f"{name}{READINGS}.csv"]
         for details in [_read(results / f"{name}{DETAILS}.json")]
     ]
 
@@ -114,6 +115,10 @@ def _read(path: Path) -> Any:
         return json.loads(path.read_text())
     except (FileNotFoundError, ValueError) as error:
         raise InputError(f"{path} isn't there or isn't readable; gather the seeds again") from error
+
+
+def _read_table(path: Path) -> pd.DataFrame | None:
+    return pd.read_csv(path) if path.is_file() else None
 
 
 def _as_json(content: Any) -> str:

@@ -36,6 +36,7 @@ class Stored:
         summary: see :func:`robustify.seeds.summarise`.
         details: see :func:`robustify.across_seeds.gather`.
         readings: see :func:`robustify.readings.readings_table`, if it was made.
+        distances: see :func:`robustify.distances.distances_table`, if it was made.
         figures: file names, relative to the page.
     """
 
@@ -43,6 +44,7 @@ class Stored:
     summary: Mapping[str, Any]
     details: Mapping[str, Any]
     readings: pd.DataFrame | None = None
+    distances: pd.DataFrame | None = None
     figures: tuple[str, ...] = ()
 
     @property
@@ -89,6 +91,7 @@ def render(stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]] = ())
         *(_accuracies(one) for one in stored),
         *(_transfer(one) for one in stored),
         *(_readings(one) for one in stored if one.readings is not None),
+        *(_distances(one) for one in stored if one.distances is not None),
         *([_verified(verified)] if verified else []),
         *(_other_settings(one) for one in others),
         *(_figures(one) for one in stored if one.figures),
@@ -292,6 +295,22 @@ def _conclusions(table: pd.DataFrame) -> Iterator[str]:
         )
 
 
+def _distances(one: Stored) -> str:
+    table = one.distances
+    if table is None:
+        return ""
+    shown = [column for column in table.columns if column != "environment"]
+    return "\n\n".join(
+        [
+            f"## {one.title}: how far the nearest wrong answer is",
+            "Szegedy's attack (Eq. 1) on the first test images of each net: box-constrained L-BFGS with a search over c. Norms "
+            "are l2, of the images that the net has right, and what an attack finds bounds the distance from above; `mean_distortion` is Szegedy et al.'s "
+            f"sqrt(Σ Δ² / pixels). Command: `kedro run --pipeline={one.name}_smallest_perturbations`",
+            _table(shown, [[str(row[name]) for name in shown] for row in table.to_dict("records")]),
+        ]
+    )
+
+
 def _verified(entries: Sequence[Mapping[str, Any]]) -> str:
     columns = {
         "clean_accuracy": "no attack",
@@ -387,6 +406,8 @@ def _missing(stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]]) ->
             lines.append(f"{one.title}: single-pixel flips; the paper has them on MNIST only")
         if one.readings is None:
             lines.append(f"{one.title}: the readings of Eq. 11 side by side")
+        if one.distances is None:
+            lines.append(f"{one.title}: Szegedy's attack (Eq. 1)")
     known = {one.name for one in stored}
     lines += [f"{name}: nothing stored" for name in PAPER_TABLES if name not in known]
     return "\n".join(f"* {line}" for line in lines) or "Nothing of what this page is about."
