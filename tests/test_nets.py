@@ -100,7 +100,7 @@ def test_a_new_training_begins_with_the_first_threshold() -> None:
         for weight in net.parameters():
             weight.fill_(7.0)
     initialise(net, torch.zeros(1, 1, 28, 28, dtype=torch.uint8), torch.Generator())
-    assert (net[0].steepness.item(), net[0].middle.item()) == (10.0, 0.5)
+    assert (net[0].steepness.item(), net[0].offset.item()) == (10.0, 5.0)
 
 
 def test_unknown_nets_and_options_are_refused() -> None:

@@ -11,14 +11,17 @@ MIDDLE = 0.5
 
 
 class SoftThreshold(nn.Module):
-    """Map every value x to σ(k (x − m)), with one steepness k and one middle m that are learned.
+    """Map every value x to σ(k x − b), with one steepness k and one offset b that are learned; the threshold is b / k.
 
     Robust nets of MNIST make thresholds of their first filters (Madry et al., 2018, arXiv:1706.06083, appendix C); a net that
     begins with one need not find it. Unlike a step or a clamp, σ has a gradient everywhere, so attacks by gradients see the
     net as it is.
 
+    The offset is learned rather than the threshold itself, whose gradient is k times as large: the steps that suit all other
+    weights would throw it out of the pixels' range.
+
     Args:
-        steepness: k at first, > 0; m is 0.5 at first.
+        steepness: k at first, > 0; the threshold is 0.5 at first.
 
     Raises:
         InputError: if ``steepness`` isn't positive and finite.
@@ -32,13 +35,13 @@ class SoftThreshold(nn.Module):
             )
         self._first_steepness = steepness
         self.steepness = nn.Parameter(torch.empty(1))
-        self.middle = nn.Parameter(torch.empty(1))
+        self.offset = nn.Parameter(torch.empty(1))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Set both weights to their first values; nothing is drawn."""
         nn.init.constant_(self.steepness, self._first_steepness)
-        nn.init.constant_(self.middle, MIDDLE)
+        nn.init.constant_(self.offset, self._first_steepness * MIDDLE)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(self.steepness * (x - self.middle))
+        return torch.sigmoid(self.steepness * x - self.offset)
