@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from robustify.verified_results import main
 
@@ -16,13 +17,21 @@ KEYS = [
 ]  # fmt: skip
 
 
+# of the net as it is configured: a verification of any other has no command that makes it again
+RADIUS = yaml.safe_load((PROJECT / "conf/robust/parameters_mnist.yml").read_text())["mnist"][
+    "nets"
+]["linf_strong"]["uncertainty_set"]["radius"]
+
+
 def row(norm: str, epsilon: float, attack: str, accuracy: float, seconds: float | None = 2.0):
     found = {"norm": norm, "epsilon": epsilon, "attack": attack, "accuracy": accuracy}
     times = {} if seconds is None else {"seconds": seconds}
     return {**found, "clean_accuracy": 0.99, **times}
 
 
-def verification(*rows: dict[str, Any], radius: float = 0.33, images: int = 10000, **changed: Any):
+def verification(
+    *rows: dict[str, Any], radius: float = RADIUS, images: int = 10000, **changed: Any
+):
     return {
         "images": images, "measured": list(rows), "failed_gates": {},
         "uncertainty_set": {"name": "linf", "radius": radius}, **changed,
