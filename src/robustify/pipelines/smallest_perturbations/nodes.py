@@ -24,6 +24,7 @@ def perturb(
         device: ``auto``, ``cpu`` or ``cuda``.
     """
     from robustify.allocator import keep_freed_memory
+    from robustify.configuration import SmallestPerturbations
     from robustify.devices import choose_device
     from robustify.measurement import predict
     from robustify.storage import Tensors
@@ -31,7 +32,8 @@ def perturb(
 
     keep_freed_memory()
     net = model.net.to(choose_device(device))
-    options = dict(smallest_perturbations)
+    options = SmallestPerturbations(**smallest_perturbations).model_dump()
+    made_by = dict(options)
     count = options.pop("images")
     images, labels = test_data.tensors["images"][:count], test_data.tensors["labels"][:count]
     result = attack(net, images, labels, **options)
@@ -46,7 +48,7 @@ def perturb(
             "prediction_after": predict(net, result.images),
         },
         {
-            "options": dict(smallest_perturbations),
+            "options": made_by,
             "net_sha256": model.provenance["tensors_sha256"],
             "attacked_data_sha256": test_data.provenance["tensors_sha256"],
         },
