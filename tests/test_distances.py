@@ -63,6 +63,18 @@ def test_a_net_that_no_image_flips_has_no_mean_and_an_infinite_median() -> None:
     assert axes.lines[0].get_ydata().tolist() == [100.0]
 
 
+def test_options_that_are_left_out_are_the_schemas() -> None:
+    torch.manual_seed(3)
+    net, images = LinearNet(12, 2), grey_images(2)
+    data = Tensors(
+        {"images": images, "labels": torch.zeros(2, dtype=torch.int64)}, {"tensors_sha256": "data"}
+    )
+    found = perturb(TrainedNet(net, {}, {"tensors_sha256": "net"}), data, {}, "cpu")
+    assert found.provenance["options"] == {
+        "images": 100, "candidates": None, "search_steps": 10, "iterations": 50, "batch_size": 128,
+    }  # fmt: skip
+
+
 def test_the_line_falls_by_one_image_at_each_norm_and_the_pictures_show_flips() -> None:
     torch.manual_seed(3)
     net, images = LinearNet(12, 2), grey_images(5)
