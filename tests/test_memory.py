@@ -40,6 +40,7 @@ def test_what_a_node_has_freed_goes_back_before_the_next() -> None:
     [
         ("mnist.l2_verification", r"lower mnist\.verification\.brief\.batch_size"),
         ("mnist.l2_full_verification", r"lower mnist\.verification\.full\.batch_size"),
+        ("mnist.l2_smallest_perturbations", r"lower mnist\.smallest_perturbations\.batch_size"),
         ("cifar.l2_evaluation", r"lower cifar\.net\.widths.* or set cifar\.device to cpu"),
     ],
 )

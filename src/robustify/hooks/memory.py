@@ -8,6 +8,13 @@ from kedro.pipeline.node import Node
 from robustify.allocator import return_freed_memory
 from robustify.errors import InputError
 
+# Namespaces of nodes that work batch by batch, and where their batches' size is configured.
+_BATCHED = (
+    ("_full_verification", "verification.full"),
+    ("_verification", "verification.brief"),
+    ("_smallest_perturbations", "smallest_perturbations"),
+)
+
 
 class Memory:
     """Gives freed memory back between nodes.
@@ -34,9 +41,9 @@ class Memory:
 
 def _remedy(node: Node) -> str:
     experiment = str(node.namespace).partition(".")[0]
-    for suffix, depth in (("_full_verification", "full"), ("_verification", "brief")):
+    for suffix, key in _BATCHED:
         if str(node.namespace).endswith(suffix):
-            return f"lower {experiment}.verification.{depth}.batch_size"
+            return f"lower {experiment}.{key}.batch_size"
     return (
         f"lower {experiment}.net.widths, where the net has some, or set {experiment}.device to cpu"
     )

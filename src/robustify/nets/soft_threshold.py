@@ -17,8 +17,8 @@ class SoftThreshold(nn.Module):
     begins with one need not find it. Unlike a step or a clamp, σ has a gradient everywhere, so attacks by gradients see the
     net as it is.
 
-    The offset is learned rather than the threshold itself, whose gradient is k times as large: the steps that suit all other
-    weights would throw it out of the pixels' range.
+    The offset is learned rather than the threshold itself, whose gradient is k times as large: with the threshold as a weight,
+    trainings at the rates of ``conf/robust`` collapsed within seven epochs.
 
     Args:
         steepness: k at first, > 0; the threshold is 0.5 at first.
