@@ -278,6 +278,28 @@ def test_smallest_perturbations_of_the_complete_data_are_shown(
     assert "* MNIST: Szegedy's attack (Eq. 1)" not in page
 
 
+def test_first_epochs_are_shown_until_the_settings_are_run_in_full(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    data, docs = tmp_path / "data", tmp_path / "docs"
+    store(data, "mnist", summary, details)
+    alone = make_page(data, docs).read_text()
+    for folder in ("paper/baseline", "paper/l2", "seed_1/baseline", "baseline"):
+        path = data / "07_model_output/mnist" / folder / "learning_curve.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text("epoch,loss,test_accuracy,seconds\n1,2.0001,0.4125,60.4\n2,1.5,0.5,59.6\n")
+    page = make_page(data, docs).read_text()
+    heading = "## MNIST with the settings of `conf/paper`: the first epochs"
+    section = page.partition(heading)[2].partition("\n## ")[0]
+    assert page.replace(heading + section + "\n", "") == alone
+    assert "`kedro run --env=paper --pipeline=mnist_robust --nodes=mnist.baseline.train,mnist.l2.train --params=mnist.training.epochs=2`" in section  # fmt: skip
+    assert "| baseline | 1 | 2.000 | 41.25 | 60 |\n| baseline | 2 | 1.500 | 50.00 | 60 |\n| l2 | 1 |" in section  # fmt: skip
+    # the page of a fresh clone, then that of a run in full
+    assert make_page(tmp_path / "nowhere", docs).read_text() == page
+    store(data, "mnist/paper", summary, {**details, "environment": "paper"})
+    assert heading not in make_page(data, docs).read_text()
+
+
 def test_damaged_files_are_named(
     tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
 ) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from robustify.atomic import replacing
-from robustify.claims.page import CAPTIONS, COMPLETE, PAPER_TABLES, Stored, render
+from robustify.claims.beginnings import beginnings_of
+from robustify.claims.page import CAPTIONS, COMPLETE, PAPER_TABLES, Beginning, Stored, render
 from robustify.errors import InputError
 from robustify.verified_results import RESULTS as VERIFIED
 
@@ -24,6 +25,7 @@ RESULTS = "results"
 DETAILS = "_details"
 READINGS = "_readings"
 DISTANCES = "_smallest_perturbations"
+BEGINNING = "_first_epochs"
 
 
 def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
@@ -48,6 +50,9 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
             )
         for settings in sorted(folder.glob("*/")):
             _copy_seeds(settings, results, f"{folder.name}_{settings.name}", settings.name)
+    for folder in sorted((data / "07_model_output").glob("*/")):
+        for name, curves in beginnings_of(folder).items():
+            _write(results / f"{folder.name}_{name}{BEGINNING}.csv", curves.to_csv(index=False))
     stored = _load(results)
     if not stored:
         raise InputError(
@@ -55,7 +60,10 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
         )
     page = docs / f"{RESULTS}.md"
     verified = results / VERIFIED.name
-    _write(page, render(stored, _read(verified) if verified.is_file() else ()))
+    _write(
+        page,
+        render(stored, _read(verified) if verified.is_file() else (), _beginnings(results, stored)),
+    )
     return page
 
 
@@ -107,6 +115,19 @@ def _load(results: Path) -> list[Stored]:
         )
         for name in names
         for details in [_read(results / f"{name}{DETAILS}.json")]
+    ]
+
+
+def _beginnings(results: Path, stored: list[Stored]) -> list[Beginning]:
+    """Return what was begun of other settings and isn't stored in full."""
+    in_full = {(one.name, one.environment) for one in stored}
+    return [
+        Beginning(one, environment, pd.read_csv(path))
+        for one in stored
+        if one.environment == COMPLETE
+        for path in sorted(results.glob(f"{one.name}_*{BEGINNING}.csv"))
+        for environment in [path.stem.removesuffix(BEGINNING).removeprefix(f"{one.name}_")]
+        if (one.name, environment) not in in_full
     ]
 
 

@@ -69,12 +69,32 @@ class Stored:
         return next((path for path in self.figures if path.endswith(f"_{name}")), None)
 
 
-def render(stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]] = ()) -> str:
+@dataclass(frozen=True)
+class Beginning:
+    """The first epochs of an experiment under other settings than those of conf/base.
+
+    Attributes:
+        of: the experiment in full.
+        environment: the settings' name.
+        curves: see :func:`robustify.claims.beginnings.beginnings_of`.
+    """
+
+    of: Stored
+    environment: str
+    curves: pd.DataFrame
+
+
+def render(
+    stored: Sequence[Stored],
+    verified: Sequence[Mapping[str, Any]] = (),
+    beginnings: Sequence[Beginning] = (),
+) -> str:
     """Return the page.
 
     Args:
         stored: the experiments, in the order of the page.
         verified: see :func:`robustify.verified_results.gather`, an entry a net and ball.
+        beginnings: of settings that weren't run in full.
     """
     others = [one for one in stored if one.environment != COMPLETE]
     stored = [one for one in stored if one.environment == COMPLETE]
@@ -94,6 +114,7 @@ def render(stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]] = ())
         *(_distances(one) for one in stored if one.distances is not None),
         *([_verified(verified)] if verified else []),
         *(_other_settings(one) for one in others),
+        *(_beginning(one) for one in beginnings),
         *(_figures(one) for one in stored if one.figures),
         "## What hasn't been run",
         _missing(stored, verified),
@@ -369,6 +390,31 @@ def _other_settings(one: Stored) -> str:
             _table(["", "the paper says", "part", "measured", "counts"], rows),
             _accuracies(one, level=3),
             *([_shown(one, "learning_curves.png")] if one.figure("learning_curves.png") else []),
+        ]
+    )
+
+
+def _beginning(one: Beginning) -> str:
+    curves = one.curves
+    nets, epochs = list(dict.fromkeys(curves["net"])), int(curves["epoch"].max())
+    chosen = ",".join(f"{one.of.name}.{net}.train" for net in nets)
+    rows = [
+        [
+            row["net"],
+            str(row["epoch"]),
+            f"{row['loss']:.3f}",
+            f"{100 * row['test_accuracy']:.2f}",
+            f"{row['seconds']:.0f}",
+        ]
+        for row in curves.to_dict("records")
+    ]
+    return "\n\n".join(
+        [
+            f"## {one.of.title} with the settings of `conf/{one.environment}`: the first epochs",
+            f"Not run in full: {epochs} epochs to see that the settings work. Command: "
+            f"`kedro run --env={one.environment} --pipeline={one.of.name}_robust --nodes={chosen} "
+            f"--params={one.of.name}.training.epochs={epochs}`",
+            _table(["net", "epoch", "loss", "test accuracy, %", "seconds"], rows),
         ]
     )
 
