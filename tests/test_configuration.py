@@ -100,6 +100,8 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         experiments_of({**parameters, "experiments": ["svhn"]})
     with pytest.raises(ConfigurationError, match="at least one"):
         experiments_of({**parameters, "experiments": []})
+    with pytest.raises(ConfigurationError, match="'experiments' lists mnist twice"):
+        experiments_of({**parameters, "experiments": ["mnist", "cifar", "mnist"]})
 
 
 @pytest.mark.parametrize(
@@ -147,6 +149,55 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         ("paper", {"nets": {"l2": 0.9}}, "mnist.paper.nets.l2"),
         ("objective.name", "tikhonov", "mnist.objective: objective 'tikhonov' is unknown; known: "),
         ("objective", {"name": "mixed", "alpha": 2}, r"mnist\.objective: alpha is 2"),
+        (
+            "nets.l2.objective",
+            {"name": "mixed", "alpha": "half"},
+            r"mnist\.nets\.l2\.objective: option 'alpha' of 'mixed' is 'half': .*valid number",
+        ),
+        (
+            "nets.l2.objective",
+            {"name": "mixed", "beta": 1},
+            r"nets\.l2\.objective: option 'beta' of",
+        ),
+        (
+            "nets.l2.objective",
+            {"name": "jacobian", "projections": 1.5},
+            r"option 'projections' of 'jacobian' is 1\.5: .*valid integer",
+        ),
+        ("nets.l2.objective", {"name": "vat", "power_iteration": 2}, "mean power_iterations"),
+        (
+            "nets.l2.objective",
+            {"name": "manifold_tangent", "bases": 3},
+            "option 'bases' of 'manifold_tangent' is unknown",
+        ),
+        ("net.widths", [1.5, 2, 3], r"mnist\.net: option 'widths' of 'mnist_convnet'"),
+        (
+            "verification.brief.attacks",
+            {"pgd": {"name": "pgd", "steps": 2.5}},
+            r"mnist\.verification\.brief: option 'steps' of 'pgd' is 2\.5: .*valid integer",
+        ),
+        ("verification.brief.norms", {"linf": [0.1, 0.1]}, "names something twice"),
+        (
+            "nets.l2.maximiser",
+            {"name": "projected_gradient", "relative_step": float("inf")},
+            "option 'relative_step' of 'projected_gradient' is inf: .*finite number",
+        ),
+        (
+            "training.optimiser.learning_rate",
+            float("nan"),
+            "option 'learning_rate' of 'sgd' is nan: .*finite number",
+        ),
+        ("objectives.pgd.relative_step", float("inf"), r"objectives\.pgd\.relative_step"),
+        (
+            "data.training_images",
+            100,
+            r"objectives\.nets\.tangent: tangent_planes\.neighbours is 20; .* no more than 10 images",
+        ),
+        (
+            "tangent_planes.neighbours",
+            5421,
+            "neighbours is 5421; the smallest class has no more than 5421",
+        ),
         ("objective.label_smoothin", 0.1, r"mnist\.objective: .*label_smoothin"),
         (
             "nets.l2.objective",

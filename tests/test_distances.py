@@ -61,6 +61,9 @@ def test_a_net_that_no_image_flips_has_no_mean_and_an_infinite_median() -> None:
     assert (row["flipped"], row["median_norm"], row["mean_norm"]) == (0.0, math.inf, None)
     (axes,) = distances_figure({"net": found}, "title").axes
     assert axes.lines[0].get_ydata().tolist() == [100.0]
+    data = Tensors({"images": grey_images(4), "labels": torch.zeros(4, dtype=torch.int64)}, {})
+    _, figures = compare_distances(data, CLASSES, "title", "x", found, nets=("net",))
+    assert set(figures) == {"smallest_perturbations.png"}  # no picture of flips without a flip
 
 
 def test_options_that_are_left_out_are_the_schemas() -> None:

@@ -12,7 +12,7 @@ from robustify.maximisers import (
     input_gradient,
     make_maximiser,
 )
-from robustify.uncertainty import make_uncertainty_set
+from robustify.uncertainty import LinfBall, make_uncertainty_set
 
 from .conftest import LinearNet
 
@@ -143,6 +143,37 @@ def test_restarts_keep_each_examples_greatest_loss(generator: torch.Generator) -
         make_maximiser("projected_gradient", restarts=0)
 
 
+@pytest.mark.parametrize(
+    ("restarts", "random_start", "draws"),
+    [(1, False, 0), (1, True, 1), (2, False, 1), (4, True, 4)],
+)
+def test_every_start_after_the_first_is_drawn_once(
+    linear_net: LinearNet, generator, restarts: int, random_start: bool, draws: int
+) -> None:
+    class Counting(LinfBall):
+        drawn = 0
+
+        def sample(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+            self.drawn += 1
+            return super().sample(x, generator)
+
+    ball = Counting(radius=0.1)
+    make_maximiser(
+        "projected_gradient", steps=1, restarts=restarts, random_start=random_start
+    ).maximise(linear_net, torch.rand(2, 3, 2, 2), torch.tensor([0, 1]), ball, generator=generator)
+    assert ball.drawn == draws
+
+
+def test_of_ends_with_the_same_loss_the_first_is_kept(linear_net: LinearNet, generator) -> None:
+    # without weights every input has the same loss, and no step is taken: the first start stays
+    nn.init.zeros_(linear_net.linear.weight)
+    x, labels = torch.rand(3, 3, 2, 2), torch.tensor([0, 1, 2])
+    worst = make_maximiser("projected_gradient", restarts=3).maximise(
+        linear_net, x, labels, make_uncertainty_set("linf", radius=0.1), generator=generator
+    )
+    assert torch.equal(worst, x)
+
+
 def test_evaluation_mode_gives_every_submodule_its_mode_back() -> None:
     net = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(3), nn.Linear(3, 2))
     net[1].eval()
@@ -183,3 +214,5 @@ def test_bad_options_are_refused() -> None:
         make_maximiser("projected_gradient", steps=0)
     with pytest.raises(InputError, match="relative_step"):
         make_maximiser("projected_gradient", relative_step=0.0)
+    with pytest.raises(InputError, match="relative_step is inf; it must be > 0 and finite"):
+        make_maximiser("projected_gradient", relative_step=float("inf"))

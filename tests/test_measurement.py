@@ -46,6 +46,24 @@ def test_accuracy_of_nothing_is_refused(linear_net) -> None:
         accuracy(linear_net, torch.empty(0, 3, 2, 2), torch.empty(0, dtype=torch.int64))
 
 
+def test_what_cannot_be_measured_is_refused_by_name(linear_net, pictures) -> None:
+    nothing = (torch.empty(0, 3, 2, 2), torch.empty(0, dtype=torch.int64))
+    ball = make_uncertainty_set("l2", radius=1.0)
+    for measure in (
+        lambda: epsilon_sweep(linear_net, *nothing, [0.1]),
+        lambda: attack(linear_net, *nothing, {"l2": ball}),
+    ):
+        with pytest.raises(InputError, match="no images"):
+            measure()
+    for epsilon in (float("nan"), -0.1, float("inf")):
+        with pytest.raises(InputError, match=rf"epsilon is {epsilon}; it must be >= 0"):
+            epsilon_sweep(linear_net, *pictures, [0.1, epsilon])
+    with pytest.raises(InputError, match="uncertainty_sets is empty"):
+        attack(linear_net, *pictures, {})
+    with pytest.raises(InputError, match=r"uncertainty_sets\['foo'\] is a set named 'l2'"):
+        attack(linear_net, *pictures, {"foo": ball})
+
+
 def test_sweep_equals_one_attack_an_epsilon_image_by_image(linear_net, pictures) -> None:
     images, labels = pictures
     epsilons = [0.0, 0.01, 0.1, 0.7]

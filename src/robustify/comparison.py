@@ -26,6 +26,7 @@ def objectives_table(
     curves: Mapping[str, pd.DataFrame],
     attacks: Mapping[str, Mapping[str, Any]],
     clipping: Mapping[str, Mapping[str, float]],
+    environment: str,
 ) -> pd.DataFrame:
     """Return a row a net: what it minimised and what that bought.
 
@@ -35,6 +36,7 @@ def objectives_table(
         curves: learning curve of each net, by net.
         attacks: see :func:`robustify.pipelines.objectives.nodes.attack_net`, by net.
         clipping: see :func:`robustify.tangents.clipping_loss`, of the nets on a tangent set.
+        environment: of the run, e.g. ``base``.
 
     Returns:
         Accuracies in per cent, seconds an epoch, shares of what clipping changed.
@@ -68,6 +70,7 @@ def objectives_table(
                 "epochs": len(curves[net]),
                 "seconds_per_epoch": round(float(curves[net]["seconds"].mean()), 2),
                 **{name: round(share, 4) for name, share in clipping.get(net, {}).items()},
+                "environment": environment,
                 "failed_gates": ", ".join(attack["failed_gates"]),
             }
         )

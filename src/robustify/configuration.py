@@ -282,7 +282,7 @@ class ProjectedGradientAttack(_Strict):
     epsilons: Epsilons
     steps: int = Field(default=20, ge=1)
     restarts: int = Field(default=1, ge=1)
-    relative_step: float = Field(default=0.1, gt=0)
+    relative_step: float = Field(default=0.1, gt=0, allow_inf_nan=False)
     images: int | None = Field(default=None, ge=1)
 
     @field_validator("epsilons")
@@ -303,6 +303,15 @@ class ProjectedGradientAttack(_Strict):
 
 Norm = Literal["l1", "l2", "linf"]
 Epsilon = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _without_repetition(values: list[Any]) -> list[Any]:
+    if len(set(values)) != len(values):
+        raise ValueError(f"{values} names something twice; leave one out")
+    return values
+
+
+Radii = Annotated[list[Epsilon], Field(min_length=1), AfterValidator(_without_repetition)]
 
 
 class Ball(_Strict):
@@ -357,7 +366,7 @@ class Depth(_Strict):
 
     images: int = Field(default=1000, ge=1)
     batch_size: int = Field(default=100, ge=1)
-    norms: dict[Norm, Annotated[list[Epsilon], Field(min_length=1)]] = Field(min_length=1)
+    norms: dict[Norm, Radii] = Field(min_length=1)
     own_ball: bool = True
     attacks: dict[Annotated[str, AfterValidator(_attack_name)], _Named] = Field(
         default_factory=lambda: {
@@ -421,12 +430,6 @@ class SmallestPerturbations(_Strict):
     batch_size: int = Field(default=128, ge=1)
 
 
-def _without_repetition(values: list[Any]) -> list[Any]:
-    if len(set(values)) != len(values):
-        raise ValueError(f"{values} names something twice; leave one out")
-    return values
-
-
 def _as_seeds(seeds: object) -> object:
     # --params=mnist.seeds="0 1" can't say a list
     if isinstance(seeds, str):
@@ -438,7 +441,6 @@ def _as_seeds(seeds: object) -> object:
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Seeds = Annotated[list[Seed], BeforeValidator(_as_seeds), AfterValidator(_without_repetition)]
-Radii = Annotated[list[Epsilon], Field(min_length=1), AfterValidator(_without_repetition)]
 
 
 class Steps(_Strict):
@@ -604,6 +606,9 @@ def experiments_of(parameters: Mapping[str, Any]) -> dict[str, Experiment]:
     names = parameters.get("experiments")
     if not isinstance(names, list) or not names:
         raise ConfigurationError("parameter 'experiments' must list at least one experiment")
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigurationError(f"parameter 'experiments' lists {', '.join(twice)} twice")
     found: dict[str, Experiment] = {}
     problems: list[str] = []
     for name in names:

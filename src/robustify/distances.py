@@ -82,8 +82,10 @@ def distances_figure(found: Mapping[str, Tensors], title: str) -> Figure:
 
 def perturbed_images(
     test_data: Tensors, perturbations: Tensors, classes: list[str], title: str
-) -> Figure:
+) -> Figure | None:
     """Draw the first images that the net has right, their smallest perturbations and the difference, magnified.
+
+    None if there is no such image.
 
     Args:
         test_data: ``images`` and ``labels``.
@@ -93,6 +95,8 @@ def perturbed_images(
     """
     tensors = perturbations.tensors
     shown = (tensors["found"] & _right(perturbations)).nonzero()[:COLUMNS, 0]
+    if len(shown) == 0:
+        return None
     return adversarial_grid(
         test_data.tensors["images"][shown].float().div(255).numpy(),
         tensors["images"][shown].numpy(),

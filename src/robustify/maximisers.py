@@ -142,8 +142,8 @@ class ProjectedGradient(Maximiser):
             raise InputError(f"steps is {steps}; it must be at least 1")
         if restarts < 1:
             raise InputError(f"restarts is {restarts}; it must be at least 1")
-        if not relative_step > 0:
-            raise InputError(f"relative_step is {relative_step}; it must be > 0")
+        if not 0 < relative_step < float("inf"):
+            raise InputError(f"relative_step is {relative_step}; it must be > 0 and finite")
         self.steps = steps
         self.relative_step = relative_step
         self.random_start = random_start

@@ -46,8 +46,7 @@ def accuracy(net: nn.Module, images: Tensor, labels: Tensor) -> float:
     Raises:
         ValueError: if there are no images.
     """
-    if len(images) == 0:
-        raise InputError("accuracy of no images is undefined; the set is empty")
+    _require_images(images)
     return float((predict(net, images) == labels).double().mean())
 
 
@@ -69,7 +68,14 @@ def epsilon_sweep(
         labels: true classes, int64, shape (N,).
         epsilons: l∞ radii in pixel units of the [0, 1] scale; 0 is the clean accuracy.
         batch_size: images a pass.
+
+    Raises:
+        ValueError: if there are no images, or an epsilon is negative or not finite.
     """
+    _require_images(images)
+    for epsilon in epsilons:
+        if not 0 <= epsilon < float("inf"):
+            raise InputError(f"epsilon is {epsilon}; it must be >= 0 and finite")
     device = _device(net)
     right = dict.fromkeys(epsilons, 0)
     with evaluation_mode(net), full_precision():
@@ -141,7 +147,18 @@ def attack(
 
     Returns:
         The examples, set after set, each in the order of its originals.
+
+    Raises:
+        ValueError: if there are no images or no sets, or a name isn't that of its set.
     """
+    _require_images(images)
+    if not uncertainty_sets:
+        raise InputError("uncertainty_sets is empty; give at least one")
+    for name, uncertainty_set in uncertainty_sets.items():
+        if name != uncertainty_set.name:
+            raise InputError(
+                f"uncertainty_sets[{name!r}] is a set named {uncertainty_set.name!r}; use that name"
+            )
     device = _device(net)
     found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in uncertainty_sets}
     with evaluation_mode(net), full_precision():
@@ -191,6 +208,11 @@ def survives_rounding(net: nn.Module, examples: AdversarialExamples) -> Tensor:
     """Return which examples the net still gets wrong once rounded to uint8, bool, shape (N,)."""
     rounded = (examples.images * 255).round().clamp(0, 255).to(torch.uint8)
     return predict(net, rounded) != examples.labels
+
+
+def _require_images(images: Tensor) -> None:
+    if len(images) == 0:
+        raise InputError("accuracy of no images is undefined; the set is empty")
 
 
 def _pixels(images: Tensor, device: torch.device) -> Tensor:

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from robustify.attacks import ATTACKS
 from robustify.configuration import (
     POINT,
+    WORST_CASE,
     Data,
     Depth,
     Experiment,
@@ -27,7 +29,7 @@ from robustify.errors import InputError
 from robustify.ingestion.specification import Specification, specification_of
 from robustify.maximisers import MAXIMISERS, make_maximiser
 from robustify.nets import NETS, make_net
-from robustify.objectives import make_objective
+from robustify.objectives import OBJECTIVES, make_objective
 from robustify.optimisers import OPTIMISERS, make_descent, make_schedule
 from robustify.recipe import Recipe
 from robustify.spelling import check_options
@@ -170,7 +172,7 @@ def _check_member(options: Net, experiment: Experiment, specification: Specifica
         _check_ball(name, ball, specification)
     _check_watch(options, experiment, uncertainty_set, specification)
     if needs_tangent_planes(experiment.objective.model_dump(), options):
-        _check_planes(options, experiment)
+        _check_planes(options, experiment, specification)
 
 
 def _check_watch(
@@ -192,7 +194,7 @@ def _check_watch(
         _check_radius(recipe.watch.ball_of(uncertainty_set), specification)
 
 
-def _check_planes(options: Net, experiment: Experiment) -> None:
+def _check_planes(options: Net, experiment: Experiment, specification: Specification) -> None:
     training = _training_of(options, experiment)
     if experiment.tangent_planes is None:
         raise InputError("needs the planes of the training images; give tangent_planes")
@@ -201,6 +203,19 @@ def _check_planes(options: Net, experiment: Experiment) -> None:
             "tangent planes are those of the training images as they are; set training.translation and "
             "training.held_out to 0 and training.flips to false, and leave fed_back out"
         )
+    smallest_class = min(specification.train_class_counts)
+    if experiment.data.training_images is not None:
+        classes = len(specification.train_class_counts)
+        smallest_class = min(smallest_class, experiment.data.training_images // classes)
+    if experiment.tangent_planes.neighbours >= smallest_class:
+        raise InputError(
+            f"tangent_planes.neighbours is {experiment.tangent_planes.neighbours}; the smallest class has no more than "
+            f"{smallest_class} images, and none is its own neighbour"
+        )
+
+
+# parts of an objective that other parameters and the data decide
+_NOT_CONFIGURED = ("uncertainty_set", "maximiser", "bases")
 
 
 def _check_objective(options: Net, experiment: Experiment) -> None:
@@ -211,11 +226,11 @@ def _check_objective(options: Net, experiment: Experiment) -> None:
     except InputError:
         # said of the net or its set already
         return
-    objective = make_objective(
-        uncertainty_set=uncertainty_set,
-        maximiser=maximiser,
-        **objective_of(experiment.objective.model_dump(), options),
-    )
+    chosen = objective_of(experiment.objective.model_dump(), options)
+    name = chosen.pop("name", WORST_CASE)
+    if name in OBJECTIVES:
+        check_options(name, OBJECTIVES[name], chosen, given=_NOT_CONFIGURED)
+    objective = make_objective(name, uncertainty_set=uncertainty_set, maximiser=maximiser, **chosen)
     objective.check(net)
 
 
@@ -243,6 +258,8 @@ def _check_depth(depth: Depth, experiment: Experiment, specification: Specificat
         if name not in experiment.nets:
             known = ", ".join(experiment.nets)
             raise InputError(f"autoattack names net {name!r}, which isn't there; known: {known}")
+    for attack in depth.attacks.values():
+        _check_options(ATTACKS, attack.model_dump())
     for name in experiment.nets:
         plan = make_plan(
             experiment.verification,

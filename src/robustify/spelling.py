@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -28,23 +28,27 @@ def stray_parameters(parameters: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def check_options(name: str, make: Callable[..., object], options: Mapping[str, Any]) -> None:
-    """Check that ``make`` takes every option by name, and values of its type.
+def check_options(
+    name: str,
+    make: Callable[..., object],
+    options: Mapping[str, Any],
+    *,
+    given: Collection[str] = (),
+) -> None:
+    """Check that ``make`` takes every option by name, and values of its type; numbers must be finite.
 
     Args:
         name: of what is made, for the message.
-        make: a class or function that takes its options by name only, with types.
+        make: a class or function that takes its options by name only, with types. A class may pass on
+            to its bases what it doesn't name.
         options: those given to it.
+        given: names that aren't options, because whoever makes the part fills them in.
 
     Raises:
         InputError: naming every option that it doesn't take, and the nearest that it does, and every value of
             another type.
     """
-    known = [
-        parameter.name
-        for parameter in inspect.signature(make).parameters.values()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
+    known = {option: kind for option, kind in _options_of(make).items() if option not in given}
     problems = [
         f"option {option!r} of {name!r} is unknown{did_you_mean(option, known)}"
         for option in options
@@ -54,22 +58,35 @@ def check_options(name: str, make: Callable[..., object], options: Mapping[str, 
         f"option {option!r} of {name!r} is {value!r}: {complaint}"
         for option, value in options.items()
         if option in known
-        for complaint in _complaints(_type_of(make, option), value)
+        for complaint in _complaints(known[option], value)
     ]
     if problems:
         raise InputError("; ".join(problems))
 
 
-def _type_of(make: Callable[..., object], option: str) -> Any:
-    function = make.__init__ if inspect.isclass(make) else make
-    return get_type_hints(function)[option]
+def _options_of(make: Callable[..., object]) -> dict[str, Any]:
+    """Return the types of what ``make`` takes by name only, by name."""
+    functions = (
+        [vars(kind)["__init__"] for kind in make.__mro__ if "__init__" in vars(kind)]
+        if inspect.isclass(make)
+        else [make]
+    )
+    found: dict[str, Any] = {}
+    for function in functions:
+        parameters = inspect.signature(function).parameters.values()
+        by_name = [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
+        types = get_type_hints(function) if by_name else {}
+        found = {**{option: types[option] for option in by_name}, **found}
+        if all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in parameters):
+            break
+    return found
 
 
 def _complaints(kind: Any, value: object) -> list[str]:
     try:
-        TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(
-            value, strict=True
-        )
+        TypeAdapter(
+            kind, config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
+        ).validate_python(value, strict=True)
     except ValidationError as error:
         return [problem["msg"] for problem in error.errors()]
     return []

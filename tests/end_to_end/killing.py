@@ -22,17 +22,22 @@ from .project import Project, without_times
 def run_with_kills(
     project: Project, run: Sequence[str], kills: int, seconds: float, draw: random.Random
 ) -> list[float]:
-    """Start the run, kill it at a random instant, start it again, and at last let it end; return the instants."""
+    """Start the run, kill it at a random instant, start it again, and at last let it end; return the instants.
+
+    A run that ends before its instant isn't killed: no more are.
+    """
     instants: list[float] = []
     while len(instants) < kills:
         process = project.start(*run)
-        instants.append(round(draw.uniform(1, seconds), 2))
+        instant = round(draw.uniform(1, seconds), 2)
         try:
-            process.wait(instants[-1])
-            break
+            if process.wait(instant) == 0:
+                return instants
+            raise RuntimeError(f"a run that nobody killed ended with {process.returncode}")
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        instants.append(instant)
     project.kedro(*run)
     return instants
 
@@ -81,6 +86,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--experiment", default="mnist")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=30.0, help="until a kill, at most")
     options = parser.parse_args()
     run = ("run", f"--pipeline={options.experiment}_robust", "--env=quick")
     with tempfile.TemporaryDirectory() as folder:
@@ -93,7 +99,7 @@ def main() -> None:
         seconds = time.monotonic() - started
         print(f"undisturbed: {seconds:.0f} s")
         # short enough that twenty of them fit into a run that goes on after each
-        limit = min(seconds, 30.0)
+        limit = min(seconds, options.seconds)
         instants = run_with_kills(project, run, options.kills, limit, random.Random(options.seed))
         print(f"killed {len(instants)} times, after {instants} s")
         print(f"differences: {differences(project, reference, options.experiment) or 'none'}")

@@ -23,13 +23,14 @@ from robustify.verified_results import RESULTS as VERIFIED
 DATA, DOCS = Path("data"), Path("docs")
 RESULTS = "results"
 DETAILS = "_details"
+OBJECTIVES = "_objectives"
 READINGS = "_readings"
 DISTANCES = "_smallest_perturbations"
 BEGINNING = "_first_epochs"
 
 
 def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
-    """Copy what ``NAME_seeds``, ``NAME_readings`` and ``NAME_smallest_perturbations`` stored into ``docs`` and write the page; return its path.
+    """Copy what ``NAME_seeds`` and the pipelines of single tables stored into ``docs`` and write the page; return its path.
 
     Where the data lie no more, the page is made from the copies in ``docs`` alone. The same stored
     results give the same bytes.
@@ -44,7 +45,7 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
     results = docs / RESULTS
     for folder in sorted((data / "08_reporting").glob("*/")):
         _copy_seeds(folder, results, folder.name, COMPLETE)
-        for table in (READINGS, DISTANCES):
+        for table in (OBJECTIVES, READINGS, DISTANCES):
             _copy_table(
                 folder / f"{table.removeprefix('_')}.csv", results / f"{folder.name}{table}.csv"
             )
@@ -105,6 +106,7 @@ def _load(results: Path) -> list[Stored]:
             name.removesuffix(f"_{details['environment']}"),
             summary=_read(results / f"{name}.json"),
             details=details,
+            objectives=_read_table(results / f"{name}{OBJECTIVES}.csv"),
             readings=_read_table(results / f"{name}{READINGS}.csv"),
             distances=_read_table(results / f"{name}{DISTANCES}.csv"),
             figures=tuple(

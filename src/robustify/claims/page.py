@@ -17,6 +17,7 @@ from robustify.uncertainty import STEPS
 
 PAPER_TABLES = {"mnist": "Table 1", "cifar": "Table 2"}
 COMPLETE = "base"
+AUTHORS = "paper"
 WANTED_SEEDS = 3
 CAPTIONS = {
     "accuracy_versus_epsilon.png": "Accuracy under one step against each net's own weights: l∞ as in the paper (Figs. 3, 6), "
@@ -35,6 +36,7 @@ class Stored:
         name: of the experiment.
         summary: see :func:`robustify.seeds.summarise`.
         details: see :func:`robustify.across_seeds.gather`.
+        objectives: see :func:`robustify.comparison.objectives_table`, if it was made.
         readings: see :func:`robustify.readings.readings_table`, if it was made.
         distances: see :func:`robustify.distances.distances_table`, if it was made.
         figures: file names, relative to the page.
@@ -43,6 +45,7 @@ class Stored:
     name: str
     summary: Mapping[str, Any]
     details: Mapping[str, Any]
+    objectives: pd.DataFrame | None = None
     readings: pd.DataFrame | None = None
     distances: pd.DataFrame | None = None
     figures: tuple[str, ...] = ()
@@ -110,6 +113,7 @@ def render(
         *(_claim(claim, stored, decided[claim.name]) for claim in CLAIMS),
         *(_accuracies(one) for one in stored),
         *(_transfer(one) for one in stored),
+        *(_objectives(one) for one in stored if one.objectives is not None),
         *(_readings(one) for one in stored if one.readings is not None),
         *(_distances(one) for one in stored if one.distances is not None),
         *([_verified(verified)] if verified else []),
@@ -117,7 +121,7 @@ def render(
         *(_beginning(one) for one in beginnings),
         *(_figures(one) for one in stored if one.figures),
         "## What hasn't been run",
-        _missing(stored, verified),
+        _missing(stored, verified, others),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -128,7 +132,7 @@ This page is made by `python -m robustify.claims` from the files in [results/](r
 Those files are made by `kedro run --pipeline=NAME_seeds` from the nets of every seed, and each seed's nets by
 `kedro run --pipeline=NAME_robust --params=NAME.seed=N`. C1 to C7 are the claims of Shaham, Yamada and Negahban (2015).
 Accuracies are in per cent, mean ± standard deviation over seeds where there are several. Radii and ε are changes of pixels on the [0, 1] scale.
-The control, which the paper lacks, is the baseline trained with another seed; robust nets share the control's seed. The control of seed N is
+The control, which the paper lacks, is the baseline trained with another seed; under `conf/base` robust nets share the control's seed. The control of seed N is
 the baseline of seed N + 1 once more, so three seeds have four different standard nets."""
 
 
@@ -261,6 +265,31 @@ def _cell(cell: Mapping[str, Any] | None) -> str:
     if cell["accuracy"] is None:
         return "–"
     return f"{100 * cell['accuracy']:.1f} ({100 * cell['original_accuracy']:.1f})"
+
+
+def _objectives(one: Stored) -> str:
+    table = one.objectives
+    if table is None:
+        return ""
+    shown = ["net", "objective", "options", "uncertainty_set", "radius", "test_accuracy"]
+    shown += ["adversarial_set_accuracy", *attacked_columns(table)]
+    shown += [str(column) for column in table.columns if str(column).startswith("certified_")]
+    rows = [
+        [
+            f"{row['net']} (flagged)" if _failed(row) else row["net"],
+            *("–" if pd.isna(row[name]) else str(row[name]) for name in shown[1:]),
+        ]
+        for row in table.to_dict("records")
+    ]
+    return "\n\n".join(
+        [
+            f"## {one.title}: one net under each objective",
+            "The same recipe and seed; `pgd_ε` is the accuracy under projected gradient in the l∞ ball ε on the first "
+            f"{int(table['pgd_images'].max()):,} test images, `certified_ε` what interval bounds prove of the same images. "
+            f"Command: `kedro run --pipeline={one.name}_objectives`",
+            _table(shown, rows),
+        ]
+    )
 
 
 def _readings(one: Stored) -> str:
@@ -428,7 +457,9 @@ def _figures(one: Stored) -> str:
     return "\n\n".join([f"## {one.title}: figures", *shown])
 
 
-def _missing(stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]]) -> str:
+def _missing(
+    stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]], others: Sequence[Stored]
+) -> str:
     lines = []
     attacked = {entry["experiment"] for entry in verified}
     for one in stored:
@@ -450,6 +481,10 @@ def _missing(stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]]) ->
             )
         if not one.details["single_pixel"]:
             lines.append(f"{one.title}: single-pixel flips; the paper has them on MNIST only")
+        if one.objectives is None:
+            lines.append(f"{one.title}: one net under each objective")
+        if AUTHORS not in {other.environment for other in others if other.name == one.name}:
+            lines.append(f"{one.title}: the authors' settings, `conf/{AUTHORS}`, in full")
         if one.readings is None:
             lines.append(f"{one.title}: the readings of Eq. 11 side by side")
         if one.distances is None:

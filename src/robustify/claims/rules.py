@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, Literal
 
 from robustify.across_seeds import BEST
@@ -140,6 +141,9 @@ def about_twice_an_epoch(summary: Mapping[str, Any], details: Mapping[str, Any])
     standard = _mean(_seconds(nets[net]) for net in plain)
     slowest = max(_epochs_needed(nets[net]) for net in plain)
     found = []
+    # where standard nets need all epochs, no robust net can need more
+    epochs_there = len(nets[plain[0]]["curves"]["test_accuracy"][0])
+    too_short = "; as many as there are, so that it says nothing" if slowest >= epochs_there else ""
     for net in robust_nets(details):
         ratio, epochs = _seconds(nets[net]) / standard, _epochs_needed(nets[net])
         low, high = ABOUT_TWICE
@@ -151,9 +155,9 @@ def about_twice_an_epoch(summary: Mapping[str, Any], details: Mapping[str, Any])
             ),
             Finding(
                 f"{net}: epochs",
-                epochs <= slowest,
+                epochs <= slowest and not too_short,
                 f"within half a point of its final accuracy after {epochs:.1f} epochs, "
-                f"standard nets after {slowest:.1f}",
+                f"standard nets after {slowest:.1f}{too_short}",
             ),
         ]
     return found
@@ -258,8 +262,8 @@ CLAIMS = (
         "C4",
         "Robust training takes about twice as long an epoch, and no more epochs.",
         f"Cost counts if an epoch takes {ABOUT_TWICE[0]} to {ABOUT_TWICE[1]} times that of the standard nets; epochs count if "
-        "the net is within half a point of its final test accuracy no later than the slower standard net. Seconds are those of "
-        "the stored runs, whatever else the machine had to do.",
+        "the net is within half a point of its final test accuracy no later than the slower standard net, and that one before its "
+        "last epoch. Seconds are the median epoch's of the stored runs.",
         about_twice_an_epoch,
     ),
     Claim(
@@ -304,7 +308,8 @@ def _better_in_every_seed(tests: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def _seconds(net: Mapping[str, Any]) -> float:
-    return _mean(seconds for curve in net["curves"]["seconds"] for seconds in curve)
+    # the median: other work on the machine stretches single epochs severalfold
+    return float(median(seconds for curve in net["curves"]["seconds"] for seconds in curve))
 
 
 def _epochs_needed(net: Mapping[str, Any]) -> float:

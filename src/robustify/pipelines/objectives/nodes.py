@@ -117,12 +117,17 @@ def measure_clipping(
 
 
 def compare_objectives(
-    title: str, *measured: Any, nets: tuple[str, ...], clipped: tuple[str, ...]
+    title: str,
+    environment: str,
+    *measured: Any,
+    nets: tuple[str, ...],
+    clipped: tuple[str, ...],
 ) -> tuple[pd.DataFrame, dict[str, Figure]]:
     """Return the table of all nets side by side, and its figure.
 
     Args:
         title: of the experiment.
+        environment: of the run, e.g. ``base``.
         measured: every net as trained, then every net's evaluation, learning curve and accuracies
             under attack, then what clipping took off the plane of each net in ``clipped``.
         nets: names of the nets, in order.
@@ -140,6 +145,7 @@ def compare_objectives(
         curves=curves,
         attacks=attacks,
         clipping=dict(zip(clipped, measured[4 * count :], strict=True)),
+        environment=environment,
     )
     drawn = objectives_figure(table, f"{title}: one net under each objective")
     return table, {"objectives.png": drawn}

@@ -96,17 +96,18 @@ def _comparison(experiment: str, nets: tuple[str, ...], clipped: tuple[str, ...]
         for net in nets
     } | {f"{net}_clipping": f"{experiment}.{net}.clipping" for net in clipped}
     compare = partial(compare_objectives, nets=nets, clipped=clipped)
+    shared = ("title", "environment")
     return Pipeline(
         [
             Node(
                 update_wrapper(compare, compare_objectives),
-                ["params:title", *measured],
+                [*(f"params:{key}" for key in shared), *measured],
                 ["objectives", "objectives_figure"],
                 name="compare_objectives",
             ),
         ],
         namespace=experiment,
         inputs=measured,
-        parameters={"params:title": f"params:{experiment}.title"},
+        parameters={f"params:{key}": f"params:{experiment}.{key}" for key in shared},
         tags=[experiment, "objectives"],
     )

@@ -76,11 +76,9 @@ def compare_distances(
     from robustify.distances import distances_figure, distances_table, perturbed_images
 
     by_net = dict(zip(nets, found, strict=True))
-    figures = {
-        "smallest_perturbations.png": distances_figure(by_net, title),
-        **{
-            f"{net}.png": perturbed_images(test_data, perturbations, classes, f"{title}: {net}")
-            for net, perturbations in by_net.items()
-        },
-    }
+    figures = {"smallest_perturbations.png": distances_figure(by_net, title)}
+    for net, perturbations in by_net.items():
+        shown = perturbed_images(test_data, perturbations, classes, f"{title}: {net}")
+        if shown is not None:
+            figures[f"{net}.png"] = shown
     return distances_table(by_net, environment=environment), figures
