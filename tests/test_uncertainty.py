@@ -105,6 +105,35 @@ def test_l1_step_looks_at_as_many_pixels_as_take_the_budget() -> None:
             assert taken[full + 2 :].count_nonzero() == 0
 
 
+@pytest.mark.parametrize("scale", [1e-60, 1.0, 1e60])
+def test_the_l1_step_ranks_float64_gradients_beyond_float32(scale: float) -> None:
+    gradient = scale * torch.tensor([[1, 5, 2, 9, 9 * (1 + 1e-12)]], dtype=torch.float64)
+    x = torch.full((1, 5), 0.5, dtype=torch.float64)
+    moved = make_uncertainty_set("l1", radius=0.7).steepest_ascent(gradient, x)
+    assert moved[0].tolist() == pytest.approx([0, 0, 0, 0.2, 0.5])
+
+
+def test_a_radius_beyond_the_box_fills_it() -> None:
+    gradient, x = torch.tensor([[1.0, -2.0, 0.0]]), torch.tensor([[0.25, 0.5, 0.5]])
+    for radius in (2.0, 1e30):
+        for norm in ("l1", "l2", "linf"):
+            moved = make_uncertainty_set(norm, radius=radius).steepest_ascent(gradient, x)
+            assert moved.tolist() == [[0.75, -0.5, 0.0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_l1_projection_holds_the_radius_however_far_the_candidate(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    ball = make_uncertainty_set("l1", radius=1e-3, step="unclipped")
+    x = torch.zeros(2, 3072, dtype=dtype)
+    for reach in (1.0, 30.0, 1e4):
+        candidate = reach * torch.rand(x.shape, generator=generator, dtype=dtype)
+        norm = ball.project(candidate, x).abs().sum(dim=1).double()
+        # how well float32 candidates of this size say where they are
+        tolerance = 1e-6 if dtype == torch.float32 else 1e-9 * reach
+        assert norm.tolist() == pytest.approx([1e-3, 1e-3], rel=tolerance)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_linf_step_is_the_best_corner(seed: int) -> None:
     x, gradient = images_and_gradient(4, 6, seed)

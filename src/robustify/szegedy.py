@@ -5,8 +5,9 @@ x + Δ in [0, 1], and c is searched for the largest value, hence the smallest Δ
 still flips (Szegedy et al., 2014).
 
 Every image has a solver of its own (SciPy's L-BFGS-B); only the net's passes are shared between
-them, so no image's result depends on which others are attacked beside it, but for the last bits
-of a sum.
+them. A batch of another size changes the last bits of their float32 sums, which the iterations and
+the search over c amplify: norms of sixteen MNIST images, attacked together and one by one, differed
+by up to 0.3 %.
 """
 
 from __future__ import annotations

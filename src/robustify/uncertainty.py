@@ -157,6 +157,8 @@ class L2Ball(NormBall):
 
     def _ascend_in_box(self, gradient: Tensor, x: Tensor, length: float) -> Tensor:
         room = _room(gradient, x)
+        # the box is no longer than that, and the square of a longer step might be beyond all numbers
+        length = min(length, room.shape[1] ** 0.5)
         return gradient.sign() * _fill_to_norm(_scaled(gradient).abs(), room, length)
 
     def _shrink(self, offset: Tensor, room: Tensor) -> Tensor:
@@ -199,8 +201,10 @@ class L1Ball(NormBall):
         return torch.zeros_like(room).scatter_(1, steepest, poured) * gradient.sign()
 
     def _shrink(self, offset: Tensor, room: Tensor) -> Tensor:
+        # in float64, for the difference may be far smaller than what it is of
         threshold = _soft_threshold(offset, room, self.radius)
-        return torch.minimum((offset - threshold).clamp(min=0), room)
+        shrunk = torch.minimum((offset.double() - threshold).clamp(min=0), room.double())
+        return shrunk.to(offset.dtype)
 
     def _sample_ball(self, x: Tensor, generator: torch.Generator) -> Tensor:
         # exponential gaps, one more than dimensions, give the uniform law on the solid l1 ball
@@ -331,6 +335,8 @@ def _room(direction: Tensor, x: Tensor) -> Tensor:
 def _largest(magnitude: Tensor, count: int) -> Tensor:
     """Return the indices of each row's largest entries in falling order; of equals, the first comes first."""
     dimensions = magnitude.shape[1]
+    if magnitude.dtype == torch.float64:
+        return magnitude.sort(dim=1, descending=True, stable=True).indices[:, :count]
     # non-negative floats sort like their bits, so bits and falling index make a key without ties
     keys = magnitude.float().view(torch.int32).long() << 32
     keys += torch.arange(dimensions - 1, -1, -1, device=magnitude.device)
@@ -369,7 +375,7 @@ def _fill_to_norm(slope: Tensor, room: Tensor, length: float) -> Tensor:
 
 
 def _soft_threshold(offset: Tensor, room: Tensor, budget: float) -> Tensor:
-    """Return τ ≥ 0, shape (N, 1), with Σ min(max(offset − τ, 0), room) = budget, or 0 if that sum is smaller.
+    """Return τ ≥ 0, float64, shape (N, 1), with Σ min(max(offset − τ, 0), room) = budget, or 0 if that sum is smaller.
 
     The sum is piecewise linear in τ with kinks at offset and offset − room, so τ is found by
     sorting the kinks and interpolating between the two that enclose the budget.
@@ -388,7 +394,7 @@ def _soft_threshold(offset: Tensor, room: Tensor, budget: float) -> Tensor:
     rate = slope.gather(1, last)
     threshold = kinks.gather(1, last) - missing / rate.where(rate > 0, torch.ones_like(rate))
     reached = room.sum(dim=1, keepdim=True) > budget
-    return torch.where(reached, threshold, 0).clamp(min=0).float()
+    return torch.where(reached, threshold, 0).clamp(min=0)
 
 
 def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
