@@ -17,6 +17,7 @@ os.environ.setdefault(
 )
 
 from robustify.hooks import (
+    AdversarialSets,
     CheckedParameters,
     CleanTermination,
     ExclusiveData,
@@ -29,6 +30,7 @@ from robustify.hooks import (
 from robustify.loader import ReadableConfigLoader
 
 HOOKS = (
+    AdversarialSets(),
     CheckedParameters(),
     CleanTermination(),
     ExclusiveData(),

@@ -1,5 +1,6 @@
 """What happens around a Kedro run: checks, locks, tracking, and a clean end however it ends."""
 
+from robustify.hooks.adversarial_sets import AdversarialSets
 from robustify.hooks.checked_parameters import CheckedParameters
 from robustify.hooks.clean_termination import CleanTermination
 from robustify.hooks.exclusive_data import ExclusiveData
@@ -10,6 +11,7 @@ from robustify.hooks.supported_runner import SupportedRunner
 from robustify.hooks.tolerant_tracking import TolerantTracking
 
 __all__ = [
+    "AdversarialSets",
     "CheckedParameters",
     "CleanTermination",
     "ExclusiveData",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robustify.storage import Tensors, TrainedNet
+    from robustify.uncertainty import UncertaintySet
 
 
 def make_adversarial_set(
@@ -29,21 +30,13 @@ def make_adversarial_set(
     from robustify.measurement import accuracy, attack, survives_rounding
     from robustify.pipelines.adversarial_set.manifest import make_manifest
     from robustify.storage import Tensors
-    from robustify.uncertainty import make_uncertainty_set
 
     keep_freed_memory()
     started = time.perf_counter()
-    net = model.net.to(choose_device(device))
-    sets = {
-        name: make_uncertainty_set(name, **options)
-        for name, options in adversarial_set["sets"].items()
-    }
+    net, sets = model.net.to(choose_device(device)), _sets_of(adversarial_set)
     examples = attack(net, test_data.tensors["images"], test_data.tensors["labels"], sets)
     if len(examples) == 0:
-        raise InputError(
-            "the adversarial set is empty: no example fools the baseline; "
-            f"raise the radii in adversarial_set.sets ({adversarial_set['sets']})"
-        )
+        raise InputError(_empty(adversarial_set))
     if accuracy(net, examples.images, examples.labels) != 0:
         raise InputError("the baseline has examples of its own adversarial set right")
     survivors = survives_rounding(net, examples)
@@ -71,3 +64,44 @@ def make_adversarial_set(
         "survives_rounding": survivors,
     }
     return Tensors(tensors, provenance), {"seconds": round(time.perf_counter() - started, 2)}
+
+
+def require_examples(
+    model: TrainedNet, test_data: Tensors, adversarial_set: dict[str, Any], device: str
+) -> None:
+    """Check that the set won't be empty, by looking for its first example.
+
+    Args:
+        model: the baseline.
+        test_data: ``images`` and ``labels``.
+        adversarial_set: see :class:`robustify.configuration.AdversarialSet`.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        ValueError: if no example succeeds.
+    """
+    from robustify.devices import choose_device
+    from robustify.errors import InputError
+    from robustify.measurement import BATCH_SIZE, attack
+
+    net, sets = model.net.to(choose_device(device)), _sets_of(adversarial_set)
+    images, labels = test_data.tensors["images"], test_data.tensors["labels"]
+    batches = zip(images.split(BATCH_SIZE), labels.split(BATCH_SIZE), strict=True)
+    if not any(len(attack(net, batch, truth, sets)) for batch, truth in batches):
+        raise InputError(_empty(adversarial_set))
+
+
+def _sets_of(adversarial_set: dict[str, Any]) -> dict[str, UncertaintySet]:
+    from robustify.uncertainty import make_uncertainty_set
+
+    return {
+        name: make_uncertainty_set(name, **options)
+        for name, options in adversarial_set["sets"].items()
+    }
+
+
+def _empty(adversarial_set: dict[str, Any]) -> str:
+    return (
+        "the adversarial set is empty: no example fools the baseline; "
+        f"raise the radii in adversarial_set.sets ({adversarial_set['sets']})"
+    )
