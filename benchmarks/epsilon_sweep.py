@@ -96,7 +96,8 @@ def _recorded(net: nn.Module) -> Iterator[list[Tensor]]:
     classes: list[Tensor] = []
 
     def note(_: nn.Module, __: tuple[Tensor, ...], logits: Tensor) -> None:
-        if not torch.is_grad_enabled():
+        # a pass of one image only asks how many classes there are
+        if not torch.is_grad_enabled() and len(logits) > 1:
             classes.append(logits.argmax(dim=1))
 
     handle = net.register_forward_hook(note)

@@ -50,6 +50,42 @@ class Gradientless(Fake):
             return self.honest(x)
 
 
+class Misled(Fake):
+    """Gives back the gradient of nonsense, as long as the true one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad:
+            x = x * 1
+            x.register_hook(lambda true: torch.randn_like(true) * true.std())
+        return self.honest(x)
+
+
+class Borrowed(Fake):
+    """Answers honestly and gives back the gradient of another, untrained net."""
+
+    def __init__(self, honest: nn.Module) -> None:
+        super().__init__(honest)
+        self.other = nn.Sequential(nn.Flatten(), nn.LazyLinear(64), nn.Tanh(), nn.LazyLinear(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        surrogate = self.other(x)
+        return self.honest(x.detach()) + surrogate - surrogate.detach()
+
+
+class Sigmoids(Fake):
+    """Ends in a sigmoid a class."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.honest(x).sigmoid()
+
+
+class CoarseProbabilities(Fake):
+    """Ends in a softmax in bfloat16, whose sums are off by parts in a thousand."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.honest(x).bfloat16().softmax(dim=1)
+
+
 class Stochastic(Fake):
     """Adds noise of its own to its input."""
 

@@ -16,13 +16,17 @@ from .attacks.conftest import Problem, make_problem
 from .conftest import LinearNet
 from .fakes import (
     BatchDependent,
+    Borrowed,
+    CoarseProbabilities,
     Detached,
     Fake,
     Gradientless,
+    Misled,
     NotFinite,
     Probabilities,
     Rounding,
     Saturated,
+    Sigmoids,
     Stochastic,
 )
 
@@ -59,7 +63,7 @@ def test_an_honest_net_passes_every_gate(
     assert failures(verdicts) == {}
     assert {verdict.gate for verdict in verdicts} == {
         "outputs_are_logits", "answer_is_deterministic", "batching_changes_nothing",
-        "gradients_are_there", "more_steps_never_help", "larger_epsilon_never_helps",
+        "gradients_are_there", "gradients_are_slopes", "more_steps_never_help", "larger_epsilon_never_helps",
         "whole_range_reaches_zero", "gradient_beats_noise", "white_box_beats_transfer",
     }  # fmt: skip
     by_gate = {verdict.gate: verdict.measured for verdict in verdicts}
@@ -79,6 +83,10 @@ def test_an_honest_net_passes_every_gate(
         (Saturated, "whole_range_reaches_zero", "it should be none"),
         (Detached, "gradients_are_there", r"zero on 100\.0 %"),
         (Gradientless, "gradients_are_there", r"zero on 100\.0 %"),
+        (Misled, "gradients_are_slopes", "times as fast along the gradient as it says"),
+        (Borrowed, "gradients_are_slopes", "times as fast along the gradient as it says"),
+        (Sigmoids, "outputs_are_logits", "last softmax or sigmoid"),
+        (CoarseProbabilities, "outputs_are_logits", "gives probabilities"),
         (Stochastic, "answer_is_deterministic", "from one pass to the next"),
         (BatchDependent, "batching_changes_nothing", "batched otherwise"),
         (Probabilities, "outputs_are_logits", "gives probabilities; it must give logits"),
@@ -112,6 +120,15 @@ def test_a_larger_epsilon_must_not_help() -> None:
 def test_the_whole_range_must_leave_nothing() -> None:
     assert gates.whole_range_reaches_zero(0.005, epsilon=1.0, images=1000).passed
     assert not gates.whole_range_reaches_zero(0.006, epsilon=1.0, images=1000).passed
+
+
+def test_slopes_may_differ_fourfold_on_a_quarter_of_the_images() -> None:
+    claimed = torch.tensor([1.0, 2.0, -1.0, 1.0, 0.0])
+    assert gates.gradients_are_slopes(claimed, torch.tensor([1.0, 7.9, -0.26, 0.0, 3.0])).passed
+    caught = gates.gradients_are_slopes(claimed, torch.tensor([1.0, 8.1, -1.0, 0.24, 0.0]))
+    assert not caught.passed
+    assert caught.explanation.startswith("on 50.0 % of the images")
+    assert gates.gradients_are_slopes(torch.zeros(3), torch.ones(3)).passed  # another gate's
 
 
 def test_other_nets_and_noise_must_not_be_stronger() -> None:
@@ -155,7 +172,10 @@ def test_one_bit_of_an_answer_is_enough() -> None:
         (gates.labels_are_in_range(torch.tensor([0, 3]), images=2, classes=3), "0 to 3.*to 2"),
         (gates.labels_are_in_range(torch.tensor([-1, 0]), images=2, classes=3), "from -1"),
         (gates.labels_are_in_range(torch.tensor([0]), images=2, classes=3), r"shape \(2,\)"),
-        (gates.labels_are_in_range(torch.tensor([0.0]), images=1, classes=3), "whole numbers"),
+        (
+            gates.labels_are_in_range(torch.tensor([0.0]), images=1, classes=3),
+            "must be torch.int64",
+        ),
         (gates.outputs_are_logits(torch.tensor([[1.0, torch.inf]])), "isn't finite on 1 of 1"),
         (gates.outputs_are_logits(torch.tensor([[0.25, 0.75]])), "gives probabilities"),
         (gates.outputs_are_logits(torch.zeros(2, 3, 4)), r"shape \(2, 3, 4\)"),

@@ -58,6 +58,29 @@ def test_what_cannot_be_measured_is_refused_by_name(linear_net, pictures) -> Non
     for epsilon in (float("nan"), -0.1, float("inf")):
         with pytest.raises(InputError, match=rf"epsilon is {epsilon}; it must be >= 0"):
             epsilon_sweep(linear_net, *pictures, [0.1, epsilon])
+    images, labels = pictures
+    for wrong, complaint in (
+        ((images.float(), labels), r"outside \[0, 1\]"),
+        ((images.float() / 255 - 0.5, labels), r"outside \[0, 1\]"),
+        ((images, labels + 1), "50 of the net's classes, 0 to 3"),
+        ((images, labels - 1), "50 of the net's classes, 0 to 3"),
+        ((images, labels[:7]), r"of shape \(7,\)"),
+    ):
+        for measure in (
+            lambda wrong=wrong: accuracy(linear_net, *wrong),
+            lambda wrong=wrong: epsilon_sweep(linear_net, *wrong, [0.1]),
+            lambda wrong=wrong: attack(linear_net, *wrong, {"l2": ball}),
+        ):
+            with pytest.raises(InputError, match=complaint):
+                measure()
+    linear_net.linear.bias.data[1] = float("inf")
+    for measure in (
+        lambda: predict(linear_net, images),
+        lambda: epsilon_sweep(linear_net, images, labels, [0.1]),
+        lambda: attack(linear_net, images, labels, {"l2": ball}),
+    ):
+        with pytest.raises(InputError, match="outputs aren't finite"):
+            measure()
     with pytest.raises(InputError, match="uncertainty_sets is empty"):
         attack(linear_net, *pictures, {})
     with pytest.raises(InputError, match=r"uncertainty_sets\['foo'\] is a set named 'l2'"):

@@ -116,6 +116,14 @@ def test_a_forged_size_takes_no_memory(tmp_path: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**18
 
 
+def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path: Path) -> None:
+    net = make_net("mnist_convnet")
+    net[1].bias.data[3] = torch.nan
+    save_net(tmp_path / "net", TrainedNet(net, {"name": "mnist_convnet"}, {}))
+    with pytest.raises(InputError, match=r"net: weights that aren't finite: 1\.bias"):
+        load_net(tmp_path / "net")
+
+
 def test_what_is_no_net_is_refused_by_name(tmp_path: Path) -> None:
     save_tensors(tmp_path / "set", CONTENT)
     with pytest.raises(ValueError, match="set holds no net"):

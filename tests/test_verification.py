@@ -146,6 +146,24 @@ def test_anything_else_has_a_state_of_its_own(problem: Problem, tmp_path: Path) 
     assert len(list(tmp_path.glob("*.safetensors"))) == 6
 
 
+def test_nets_that_answer_otherwise_share_no_state(problem: Problem, tmp_path: Path) -> None:
+    # the same layers and weights to PyTorch; what differs is an attribute that it doesn't print
+    class Rounded(torch.nn.Module):
+        def __init__(self, levels: int) -> None:
+            super().__init__()
+            self.honest, self.levels = problem.net, levels
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.honest(x + ((x * self.levels).round() / self.levels - x).detach())
+
+    chosen = (problem.images, problem.labels, ONE_STEP, BALL)
+    for levels in (3, 255):
+        fresh = survive(Rounded(levels), *chosen, batch_size=40, seed=3)
+        stored = survive(Rounded(levels), *chosen, batch_size=40, seed=3, folder=tmp_path)
+        assert torch.equal(fresh.survivors, stored.survivors)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_damaged_state_begins_anew(problem: Problem, tmp_path: Path) -> None:
     chosen = (problem.net, problem.images, problem.labels, ONE_STEP, BALL)
     whole = survive(*chosen, seed=0, folder=tmp_path)

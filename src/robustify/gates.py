@@ -23,6 +23,11 @@ OnFailure = Literal["raise", "flag"]
 HALF_A_POINT = 0.005
 # float32 sums taken in another order differ by less
 LARGEST_RELATIVE_DIFFERENCE = 1e-3
+# images that could all get logits in [0, 1] by chance
+FEW = 10
+# a slope measured over a short way is rough where the net bends
+SLOPE_FACTOR = 4.0
+LARGEST_SHARE_OF_WRONG_SLOPES = 0.25
 
 
 class GateError(InputError):
@@ -112,10 +117,10 @@ def labels_are_in_range(labels: Tensor, *, images: int, classes: int) -> Verdict
         images: their number.
         classes: number of the net's logits.
     """
-    if labels.shape != (images,) or labels.is_floating_point():
+    if labels.shape != (images,) or labels.dtype != torch.int64:
         explanation = (
             f"labels are {labels.dtype} of shape {tuple(labels.shape)}; "
-            f"they must be whole numbers of shape ({images},)"
+            f"they must be torch.int64 of shape ({images},)"
         )
         return Verdict("labels_are_in_range", False, {}, explanation)
     lowest, highest = _extremes(labels)
@@ -146,14 +151,16 @@ def outputs_are_logits(logits: Tensor) -> Verdict:
         explanation = f"the net's output isn't finite on {odd} of {len(logits)} images"
         return Verdict(name, False, {"not_finite": odd}, explanation)
     lowest, highest = _extremes(logits)
+    # a softmax sums to 1, to within what bfloat16 rounds; sigmoids don't, but no logits of many images all lie in [0, 1]
+    alike = bool(len(logits)) and lowest >= 0 and highest <= 1
     sums = logits.double().sum(dim=1)
-    alike = bool(len(logits)) and lowest >= 0 and bool(((sums - 1).abs() < 1e-4).all())
+    probabilities = alike and (len(logits) >= FEW or bool(((sums - 1).abs() < 2e-2).all()))
     return Verdict(
         name,
-        not alike,
+        not probabilities,
         {"lowest": lowest, "highest": highest},
-        "the net gives probabilities; it must give logits: leave its last softmax out"
-        if alike
+        "the net gives probabilities; it must give logits: leave its last softmax or sigmoid out"
+        if probabilities
         else f"outputs reach from {lowest:.6g} to {highest:.6g}",
     )
 
@@ -205,6 +212,28 @@ def gradients_are_there(norms: Tensor, *, largest_share: float) -> Verdict:
         {"share_of_zero_gradients": share, "largest_share": largest_share},
         f"the gradient is zero on {_per_cent(share)} of the images; "
         f"at most {_per_cent(largest_share)} are allowed",
+    )
+
+
+def gradients_are_slopes(claimed: Tensor, measured: Tensor) -> Verdict:
+    """Along the gradient, the net's output changes as fast as the gradient says.
+
+    Attacks that follow the gradient of something else are led astray.
+
+    Args:
+        claimed: slope of each image's margin along a direction, by its gradient, shape (N,).
+        measured: by the outputs at two points close by, shape (N,).
+    """
+    there = claimed != 0
+    ratio = (measured[there] / claimed[there]).nan_to_num(nan=0.0)
+    wrong = (ratio < 1 / SLOPE_FACTOR) | (ratio > SLOPE_FACTOR)
+    share = float(wrong.double().mean()) if len(wrong) else 0.0
+    return Verdict(
+        "gradients_are_slopes",
+        share <= LARGEST_SHARE_OF_WRONG_SLOPES,
+        {"share_of_wrong_slopes": share, "largest_share": LARGEST_SHARE_OF_WRONG_SLOPES},
+        f"on {_per_cent(share)} of the images the output changes less than 1/{SLOPE_FACTOR:.0f} or more than {SLOPE_FACTOR:.0f} "
+        f"times as fast along the gradient as it says; at most {_per_cent(LARGEST_SHARE_OF_WRONG_SLOPES)} are allowed",
     )
 
 

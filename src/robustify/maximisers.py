@@ -32,11 +32,27 @@ def input_gradient(
     """Return the loss gradient with respect to the images, shape (N, ...).
 
     Weight gradients are neither computed nor accumulated.
+
+    Raises:
+        ValueError: in ``torch.inference_mode()``.
     """
+    require_gradients()
     with torch.enable_grad():
         leaf = x.detach().requires_grad_(True)
         (gradient,) = torch.autograd.grad(loss(net(leaf), labels), [leaf])
     return gradient
+
+
+def require_gradients() -> None:
+    """Refuse to look for gradients where there are none.
+
+    Raises:
+        ValueError: in ``torch.inference_mode()``, which unlike ``torch.no_grad()`` can't be lifted for a while.
+    """
+    if torch.is_inference_mode_enabled():
+        raise InputError(
+            "gradients are asked for inside torch.inference_mode(), where all are zero; use torch.no_grad() instead"
+        )
 
 
 @contextmanager

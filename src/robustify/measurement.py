@@ -30,7 +30,7 @@ def predict(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -> 
         batch_size: images a forward pass.
 
     Raises:
-        ValueError: if an output is no number.
+        ValueError: if an output isn't finite.
     """
     device = _device(net)
     with evaluation_mode(net), full_precision():
@@ -46,7 +46,7 @@ def accuracy(net: nn.Module, images: Tensor, labels: Tensor) -> float:
     Raises:
         ValueError: if there are no images.
     """
-    _require_images(images)
+    _require_measurable(net, images, labels)
     return float((predict(net, images) == labels).double().mean())
 
 
@@ -70,9 +70,9 @@ def epsilon_sweep(
         batch_size: images a pass.
 
     Raises:
-        ValueError: if there are no images, or an epsilon is negative or not finite.
+        ValueError: if there are no images, pixels or labels are out of range, an output isn't finite, or an epsilon is negative or not finite.
     """
-    _require_images(images)
+    _require_measurable(net, images, labels)
     for epsilon in epsilons:
         if not 0 <= epsilon < float("inf"):
             raise InputError(f"epsilon is {epsilon}; it must be >= 0 and finite")
@@ -87,7 +87,7 @@ def epsilon_sweep(
                 if epsilon > 0:
                     attacked = x + LinfBall(radius=epsilon).steepest_ascent(gradient, x)
                 with torch.no_grad():
-                    right[epsilon] += int((net(attacked).argmax(dim=1) == y).sum())
+                    right[epsilon] += int((_class_of(net(attacked)) == y).sum())
     return {epsilon: count / len(images) for epsilon, count in right.items()}
 
 
@@ -149,9 +149,9 @@ def attack(
         The examples, set after set, each in the order of its originals.
 
     Raises:
-        ValueError: if there are no images or no sets, or a name isn't that of its set.
+        ValueError: if there are no images or no sets, pixels or labels are out of range, an output isn't finite, or a name isn't that of its set.
     """
-    _require_images(images)
+    _require_measurable(net, images, labels)
     if not uncertainty_sets:
         raise InputError("uncertainty_sets is empty; give at least one")
     for name, uncertainty_set in uncertainty_sets.items():
@@ -166,12 +166,12 @@ def attack(
             x = _pixels(images[start : start + batch_size], device)
             y = labels[start : start + batch_size].to(device)
             with torch.no_grad():
-                right = net(x).argmax(dim=1) == y
+                right = _class_of(net(x)) == y
             gradient = input_gradient(net, x, y)
             for name, uncertainty_set in uncertainty_sets.items():
                 worst = x + uncertainty_set.steepest_ascent(gradient, x)
                 with torch.no_grad():
-                    prediction = net(worst).argmax(dim=1)
+                    prediction = _class_of(net(worst))
                 success = right & (prediction != y)
                 found[name].append(
                     {
@@ -210,9 +210,22 @@ def survives_rounding(net: nn.Module, examples: AdversarialExamples) -> Tensor:
     return predict(net, rounded) != examples.labels
 
 
-def _require_images(images: Tensor) -> None:
+@torch.no_grad()
+def _require_measurable(net: nn.Module, images: Tensor, labels: Tensor) -> None:
     if len(images) == 0:
         raise InputError("accuracy of no images is undefined; the set is empty")
+    if images.dtype != torch.uint8 and not bool(((images >= 0) & (images <= 1)).all()):
+        raise InputError(
+            "images hold values outside [0, 1]; they must be uint8, or floats in [0, 1]"
+        )
+    with evaluation_mode(net), full_precision():
+        classes = net(_pixels(images[:1], _device(net))).shape[1]
+    fits = labels.shape == (len(images),) and bool(((labels >= 0) & (labels < classes)).all())
+    if not fits:
+        raise InputError(
+            f"labels are {labels.dtype} of shape {tuple(labels.shape)}; they must be {len(images)} of the net's classes, "
+            f"0 to {classes - 1}"
+        )
 
 
 def _pixels(images: Tensor, device: torch.device) -> Tensor:
@@ -226,6 +239,6 @@ def _device(net: nn.Module) -> torch.device:
 
 def _class_of(logits: Tensor) -> Tensor:
     # the largest of several NaN would be the first class, right on a tenth of the images
-    if bool(logits.isnan().any()):
-        raise InputError("the net's outputs are NaN; it can't be measured")
+    if not bool(logits.isfinite().all()):
+        raise InputError("the net's outputs aren't finite; it can't be measured")
     return logits.argmax(dim=1)

@@ -135,6 +135,11 @@ def load_trained_net(path: Path) -> TrainedNet:
         raise InputError(f"{path} holds no net: its header names no architecture")
     _require_fit(path, architecture, stored.tensors)
     net = make_net(**architecture)
+    odd = [name for name, tensor in stored.tensors.items() if not bool(tensor.isfinite().all())]
+    if odd:
+        raise InputError(
+            f"{path}: weights that aren't finite: {', '.join(odd)}; train the net again"
+        )
     try:
         net.load_state_dict(stored.tensors)
     except RuntimeError as error:

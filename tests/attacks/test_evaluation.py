@@ -12,6 +12,7 @@ from robustify.attacks import (
     AttackState,
     AutoAttack,
     FabTargeted,
+    Pgd,
     Progress,
     Square,
     robust_accuracy,
@@ -127,6 +128,56 @@ def test_a_state_of_something_else_is_refused(five_classes: Problem) -> None:
     ):
         with pytest.raises(InputError, match=message):
             evaluate(five_classes, Stepwise(), state=other)
+
+
+@pytest.mark.parametrize("attack", [Pgd(steps=3), ApgdTargeted(steps=3), FabTargeted(steps=3)])
+def test_attacks_without_gradients_are_refused_instead_of_flattering(
+    five_classes: Problem, attack: Attack
+) -> None:
+    with torch.no_grad():
+        assert evaluate(five_classes, attack).robust_accuracy < 1
+    with torch.inference_mode(), pytest.raises(InputError, match=r"use torch\.no_grad"):
+        evaluate(five_classes, attack)
+
+
+def test_what_is_no_answer_an_image_is_refused_by_name(five_classes: Problem) -> None:
+    class Answers(nn.Module):
+        def __init__(self, change):
+            super().__init__()
+            self.honest, self.change = five_classes.net, change
+
+        def forward(self, x):
+            return self.change(self.honest(x))
+
+    for change, complaint in (
+        (lambda logits: (logits, logits), "output is a tuple; it must be a tensor"),
+        (lambda logits: logits[:1], r"shape \(1, 5\) for 40 images"),
+        (lambda logits: logits.flatten(), r"shape \(200,\) for 40 images"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            robust_accuracy(
+                Answers(change),
+                five_classes.images,
+                five_classes.labels,
+                Pgd(steps=2),
+                BALL,
+                seed=0,
+            )
+    with pytest.raises(InputError, match=r"labels are torch\.int32"):
+        robust_accuracy(
+            five_classes.net,
+            five_classes.images,
+            five_classes.labels.int(),
+            Pgd(steps=2),
+            BALL,
+            seed=0,
+        )
+    # NumPy's images are float64
+    found = [
+        robust_accuracy(five_classes.net, x, five_classes.labels, Pgd(steps=2), BALL, seed=0)
+        for x in (five_classes.x, five_classes.x.double())
+    ]
+    assert found[0].robust_accuracy == found[1].robust_accuracy
 
 
 def test_progress_counts_down(five_classes: Problem) -> None:

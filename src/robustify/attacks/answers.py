@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from robustify.devices import full_precision
+from robustify.errors import InputError
 from robustify.gates import labels_are_in_range, outputs_are_logits, pixels_are_in_range
 from robustify.maximisers import evaluation_mode
 from robustify.measurement import BATCH_SIZE
@@ -19,18 +20,35 @@ def logits_of(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -
         net: maps images in [0, 1] to logits.
         images: uint8 or float in [0, 1], shape (N, C, H, W), N ≥ 1.
         batch_size: images a forward pass.
+
+    Raises:
+        InputError: if the net doesn't answer with a tensor, a row an image.
     """
     device = next(net.parameters()).device
     with evaluation_mode(net), full_precision():
         return torch.cat(
-            [net(pixels(batch, device)).float().cpu() for batch in images.split(batch_size)]
+            [
+                _answer(net, pixels(batch, device)).float().cpu()
+                for batch in images.split(batch_size)
+            ]
         )
+
+
+def _answer(net: nn.Module, x: Tensor) -> Tensor:
+    answer = net(x)
+    if not isinstance(answer, Tensor):
+        raise InputError(f"the net's output is a {type(answer).__name__}; it must be a tensor")
+    if answer.ndim != 2 or len(answer) != len(x):
+        raise InputError(
+            f"the net's output has shape {tuple(answer.shape)} for {len(x)} images; it must be (images, classes)"
+        )
+    return answer
 
 
 def pixels(images: Tensor, device: torch.device) -> Tensor:
     """Return images on the [0, 1] scale, in the layout that measurements use."""
     x = images.to(device).contiguous(memory_format=torch.channels_last)
-    return x.float().div_(255) if x.dtype == torch.uint8 else x
+    return x.float().div_(255) if x.dtype == torch.uint8 else x.float()
 
 
 def checked_logits(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from robustify.errors import InputError
+from robustify.maximisers import require_gradients
 from robustify.uncertainty import NormBall, UncertaintySet
 
 
@@ -77,7 +78,11 @@ def ascend(net: nn.Module, x: Tensor, loss: Callable[[Tensor], Tensor]) -> Ascen
         net: maps images to logits.
         x: images, shape (N, C, H, W).
         loss: maps logits (N, K) to one loss an image, (N,).
+
+    Raises:
+        ValueError: in ``torch.inference_mode()``, where every gradient would be zero.
     """
+    require_gradients()
     with torch.enable_grad():
         leaf = x.detach().requires_grad_(True)
         logits = net(leaf).float()

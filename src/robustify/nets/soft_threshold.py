@@ -14,8 +14,8 @@ class SoftThreshold(nn.Module):
     """Map every value x to σ(k x − b), with one steepness k and one offset b that are learned; the threshold is b / k.
 
     Robust nets of MNIST make thresholds of their first filters (Madry et al., 2018, arXiv:1706.06083, appendix C); a net that
-    begins with one need not find it. Unlike a step or a clamp, σ has a gradient everywhere, so attacks by gradients see the
-    net as it is.
+    begins with one need not find it. Unlike a step or a clamp, σ has a gradient everywhere, so that attacks by gradients have
+    something to follow; in the l∞ ball that such nets are trained on, they do find what queries find.
 
     The offset is learned rather than the threshold itself, whose gradient is k times as large: with the threshold as a weight,
     trainings at the rates of ``conf/robust`` collapsed within seven epochs.

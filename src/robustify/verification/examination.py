@@ -19,6 +19,7 @@ from robustify.gates import (
     answer_is_deterministic,
     batching_changes_nothing,
     gradient_beats_noise,
+    gradients_are_slopes,
     gradients_are_there,
     labels_are_in_range,
     larger_epsilon_never_helps,
@@ -34,6 +35,8 @@ from robustify.uncertainty import NormBall, perturbation_norm
 
 # of the radius; a short attack must be able to cross the ball
 _REACH = 2.5
+# of the pixel range: how far to each side a slope is measured, and what is left free at the border for it
+_WAY, _MARGIN = 1e-3, 0.02
 
 
 def examine(
@@ -79,6 +82,7 @@ def examine(
         gradients_are_there(
             inspected.gradient_norms(), largest_share=largest_share_of_zero_gradients
         ),
+        gradients_are_slopes(*inspected.slopes()),
     ]
     return [*verdicts, *inspected.under_attack(source)]
 
@@ -116,6 +120,23 @@ class _Inspected:
             gradient = ascend(self.net, x, partial(cross_entropy, labels=y)).gradient
             norms.append(perturbation_norm(self.ball.name, gradient).cpu())
         return torch.cat(norms)
+
+    def slopes(self) -> tuple[Tensor, Tensor]:
+        """Return how fast each image's margin grows along its gradient's signs: as the gradient says, and measured."""
+        claimed, measured = [], []
+        for x, y in self._batches():
+            # off the box's border and off the grid of bytes
+            inside = _MARGIN + (1 - 2 * _MARGIN) * x
+            margin = partial(_margin, labels=y)
+            gradient = ascend(self.net, inside, margin).gradient
+            direction = gradient.sign()
+            with torch.no_grad():
+                ahead, behind = (
+                    margin(self.net(inside + way * direction).float()) for way in (_WAY, -_WAY)
+                )
+            claimed.append((gradient * direction).flatten(1).sum(dim=1).cpu())
+            measured.append(((ahead - behind) / (2 * _WAY)).cpu())
+        return torch.cat(claimed), torch.cat(measured)
 
     def under_attack(self, source: nn.Module | None) -> Iterator[Verdict]:
         """Yield the verdicts that take attacks."""
@@ -202,6 +223,12 @@ class _Inspected:
     @property
     def _device(self) -> torch.device:
         return next(self.net.parameters()).device
+
+
+def _margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return by how much the likeliest wrong class is ahead of the true one, shape (N,)."""
+    truth = labels[:, None]
+    return logits.scatter(1, truth, -torch.inf).amax(dim=1) - logits.gather(1, truth)[:, 0]
 
 
 def whole_range(norm: str, images: Tensor) -> float:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from robustify.attacks import Attack, AttackState, Progress, robust_accuracy
+from robustify.attacks.answers import logits_of
 from robustify.attacks.base import ball_in_box
 from robustify.errors import InputError
 from robustify.fingerprint import VERIFICATION_CODE, fingerprint
@@ -23,6 +24,8 @@ from robustify.uncertainty import NormBall, UncertaintySet
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 100
+# images whose logits tell nets apart
+_KNOWN_BY = 16
 
 
 @dataclass(frozen=True)
@@ -160,10 +163,12 @@ def _key(
     batch_size: int,
     seed: int,
 ) -> str:
+    # what a net answers may hang on more than its layers and weights
+    logits = logits_of(net, images[:_KNOWN_BY], batch_size=_KNOWN_BY)
     settings = {
-        "net": [str(net), tensors_sha256(dict(net.state_dict()))],
+        "net": [str(net), tensors_sha256({**net.state_dict(), "logits": logits})],
         "data": tensors_sha256({"images": images, "labels": labels}),
-        "attack": {part.name: _options(part) for part in attack.parts(ball)},
+        "attack": [[part.name, _options(part)] for part in attack.parts(ball)],
         "ball": [ball.name, ball.radius],
         "batch_size": batch_size,
         "seed": seed,
