@@ -49,6 +49,15 @@ def test_input_gradient_is_taken_where_gradients_are_switched_off(linear_net: Li
     torch.testing.assert_close(gradient, hand_gradient(linear_net, x, labels))
 
 
+def test_gradients_are_refused_where_there_are_none(linear_net: LinearNet) -> None:
+    x, labels = torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 2, 3])
+    with (
+        torch.inference_mode(),
+        pytest.raises(InputError, match=r"^gradients are asked for inside torch\.inference"),
+    ):
+        input_gradient(linear_net, x, labels)
+
+
 @pytest.mark.parametrize("name", ["steepest_ascent", "projected_gradient"])
 def test_on_a_point_no_gradient_is_taken(name: str, generator) -> None:
     def never(_: torch.Tensor) -> torch.Tensor:

@@ -140,3 +140,36 @@ def test_bad_values_are_refused() -> None:
         make_uncertainty_set("tangent", radius=-1.0)
     with pytest.raises(InputError, match="needs the examples' tangent planes"):
         make_uncertainty_set("tangent", radius=1.0).project(torch.rand(1, 4), torch.rand(1, 4))
+
+
+def test_samples_fill_the_disc_in_the_plane_evenly() -> None:
+    generator = torch.Generator().manual_seed(2)
+    basis = torch.linalg.qr(torch.randn(25, 4, generator=generator)).Q.T
+    ball = make_uncertainty_set(
+        "tangent", radius=0.3, step="unclipped", bases=lambda rows: basis.expand(len(rows), 4, 25)
+    ).for_examples(torch.arange(4000))
+    x = torch.full((4000, 1, 5, 5), 0.5)
+    offset = (ball.sample(x, generator) - x).flatten(1)
+    coordinates = offset @ basis.T
+    torch.testing.assert_close(coordinates @ basis, offset, atol=1e-6, rtol=0)
+    # of a solid ball of 4 dimensions, the share of the volume within a point's norm is uniform, and no direction is preferred
+    share = np.sort((coordinates.norm(dim=1) / 0.3).numpy() ** 4)
+    np.testing.assert_allclose(share, np.arange(4000) / 4000, atol=0.03)
+    assert coordinates.mean(dim=0).abs().max() < 0.01
+    ratio = coordinates.square().mean(dim=0) / coordinates.square().mean()
+    torch.testing.assert_close(ratio, torch.ones(4), atol=0.1, rtol=0)
+    drawn = [ball.sample(x, torch.Generator().manual_seed(seed)) for seed in (7, 7, 8)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_a_step_may_be_shorter_and_a_twin_bound_again(generator: torch.Generator) -> None:
+    ball, _ = bound(0.4, "unclipped")
+    x, gradient = torch.full((6, 1, 5, 5), 0.5), torch.randn(6, 1, 5, 5, generator=generator)
+    whole, half = ball.steepest_ascent(gradient, x), ball.steepest_ascent(gradient, x, 0.2)
+    torch.testing.assert_close(half, whole / 2)
+    again = ball.for_examples(torch.arange(6) + 3)
+    assert torch.equal(again.steepest_ascent(gradient, x), whole)
+    unbound = make_uncertainty_set("tangent", radius=0.4).for_examples(torch.arange(6))
+    with pytest.raises(InputError, match=r"^uncertainty set 'tangent' needs the examples' tangent"):
+        unbound.steepest_ascent(gradient, x)

@@ -113,6 +113,21 @@ def test_the_l1_step_ranks_float64_gradients_beyond_float32(scale: float) -> Non
     assert moved[0].tolist() == pytest.approx([0, 0, 0, 0.2, 0.5])
 
 
+def test_a_radius_just_short_of_the_box_is_kept() -> None:
+    moved = make_uncertainty_set("l2", radius=1.6).steepest_ascent(
+        torch.ones(1, 3), torch.zeros(1, 3)
+    )
+    assert moved.tolist() == [pytest.approx([1.6 / math.sqrt(3)] * 3)]
+
+
+def test_equal_float64_gradients_go_to_the_lowest_index() -> None:
+    # more of them than a sort that isn't stable leaves in order
+    gradient, x = torch.ones(2, 3000, dtype=torch.float64), torch.full((2, 3000), 0.75).double()
+    moved = make_uncertainty_set("l1", radius=10.0).steepest_ascent(gradient, x)
+    assert moved[:, :40].unique().tolist() == [0.25]
+    assert moved[:, 40:].count_nonzero() == 0
+
+
 def test_a_radius_beyond_the_box_fills_it() -> None:
     gradient, x = torch.tensor([[1.0, -2.0, 0.0]]), torch.tensor([[0.25, 0.5, 0.5]])
     for radius in (2.0, 1e30):
