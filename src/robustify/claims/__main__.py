@@ -93,7 +93,8 @@ _PARTS = ("summary", "details")
 
 
 def _copy_table(path: Path, copy: Path) -> None:
-    if path.is_file() and set(pd.read_csv(path)["environment"]) == {COMPLETE}:
+    # a table of an earlier version doesn't say what it was made with
+    if path.is_file() and set(pd.read_csv(path).get("environment", ())) == {COMPLETE}:
         _write(copy, path.read_text())
 
 
