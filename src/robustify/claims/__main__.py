@@ -53,7 +53,8 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
             _copy_seeds(settings, results, f"{folder.name}_{settings.name}", settings.name)
     for folder in sorted((data / "07_model_output").glob("*/")):
         for name, curves in beginnings_of(folder).items():
-            _write(results / f"{folder.name}_{name}{BEGINNING}.csv", curves.to_csv(index=False))
+            if not (results / f"{folder.name}_{name}.json").is_file():
+                _write(results / f"{folder.name}_{name}{BEGINNING}.csv", curves.to_csv(index=False))
     stored = _load(results)
     if not stored:
         raise InputError(

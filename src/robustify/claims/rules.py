@@ -263,7 +263,7 @@ CLAIMS = (
         "Robust training takes about twice as long an epoch, and no more epochs.",
         f"Cost counts if an epoch takes {ABOUT_TWICE[0]} to {ABOUT_TWICE[1]} times that of the standard nets; epochs count if "
         "the net is within half a point of its final test accuracy no later than the slower standard net, and that one before its "
-        "last epoch. Seconds are the median epoch's of the stored runs.",
+        "last epoch. Seconds are the median epoch's of the stored runs, whatever else the machine had to do.",
         about_twice_an_epoch,
     ),
     Claim(
