@@ -48,7 +48,7 @@ def _answer(net: nn.Module, x: Tensor) -> Tensor:
 def pixels(images: Tensor, device: torch.device) -> Tensor:
     """Return images on the [0, 1] scale, in the layout that measurements use."""
     x = images.to(device).contiguous(memory_format=torch.channels_last)
-    return x.float().div_(255) if x.dtype == torch.uint8 else x.float()
+    return x.float().div_(255) if x.dtype == torch.uint8 else x
 
 
 def checked_logits(
