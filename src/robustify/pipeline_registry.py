@@ -9,7 +9,13 @@ from kedro.config import OmegaConfigLoader
 from kedro.framework.project import settings
 from kedro.pipeline import Pipeline
 
-from robustify.configuration import Experiment, Net, experiments_of, needs_tangent_planes
+from robustify.configuration import (
+    ConfigurationError,
+    Experiment,
+    Net,
+    experiments_of,
+    needs_tangent_planes,
+)
 from robustify.pipelines.adversarial_set.pipeline import create_pipeline as attack
 from robustify.pipelines.evaluation.pipeline import create_pipeline as evaluate
 from robustify.pipelines.feedback.pipeline import create_pipeline as feed_back
@@ -182,4 +188,8 @@ def _sum(pipelines: Iterable[Pipeline]) -> Pipeline:
 def _experiments_on_disk() -> dict[str, Experiment]:
     conf = Path(__file__).parents[2] / "conf"
     loader = OmegaConfigLoader(str(conf), **settings.CONFIG_LOADER_ARGS)
-    return experiments_of(loader["parameters"])
+    try:
+        return experiments_of(loader["parameters"])
+    except ConfigurationError as error:
+        # Kedro may ask for pipelines before the parameters are checked; that says what is wrong, all at once
+        return dict(error.readable)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Generator
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -62,7 +63,7 @@ class TolerantTracking:
         # MLflow lets its database speak for itself while it makes the tables
         except (MlflowException, SQLAlchemyError) as error:
             raise ClickException(
-                f"MLflow's store {os.environ.get('MLFLOW_TRACKING_URI', '')} takes nothing ({_reason(error)}); "
+                f"MLflow's store {_store()} takes nothing ({_reason(error)}); "
                 f"mend that, or name another one by MLFLOW_TRACKING_URI"
             ) from error
 
@@ -93,7 +94,6 @@ def _check_server() -> None:
     except requests.RequestException as error:
         slow = isinstance(error, requests.Timeout)
         reason = f"nothing within {SECONDS:.0f} seconds" if slow else "no connection"
-        # without user and password
         place = f"{uri.scheme}://{uri.netloc.rpartition('@')[2]}"
         raise ClickException(
             f"MLFLOW_TRACKING_URI is {place}, which doesn't answer ({reason}); start that server, or "
@@ -101,8 +101,17 @@ def _check_server() -> None:
         ) from error
 
 
+def _store() -> str:
+    """Return where MLflow keeps its runs, without user and password."""
+    return _without_credentials(os.environ.get("MLFLOW_TRACKING_URI", ""))
+
+
+def _without_credentials(text: str) -> str:
+    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
+
+
 def _reason(error: BaseException) -> str:
     # the first cause says it in a line; what MLflow and its database put around it doesn't
     while error.__cause__ is not None:
         error = error.__cause__
-    return str(error).partition("\n")[0][:200]
+    return _without_credentials(str(error).partition("\n")[0])[:200]
