@@ -274,20 +274,13 @@ def _objectives(one: Stored) -> str:
     shown = ["net", "objective", "options", "uncertainty_set", "radius", "test_accuracy"]
     shown += ["adversarial_set_accuracy", *attacked_columns(table)]
     shown += [str(column) for column in table.columns if str(column).startswith("certified_")]
-    rows = [
-        [
-            f"{row['net']} (flagged)" if _failed(row) else row["net"],
-            *("–" if pd.isna(row[name]) else str(row[name]) for name in shown[1:]),
-        ]
-        for row in table.to_dict("records")
-    ]
     return "\n\n".join(
         [
             f"## {one.title}: one net under each objective",
             "The same recipe and seed; `pgd_ε` is the accuracy under projected gradient in the l∞ ball ε on the first "
             f"{int(table['pgd_images'].max()):,} test images, `certified_ε` what interval bounds prove of the same images. "
             f"Command: `kedro run --pipeline={one.name}_objectives`",
-            _table(shown, rows),
+            _table(shown, _rows_of_nets(table, shown)),
         ]
     )
 
@@ -298,23 +291,27 @@ def _readings(one: Stored) -> str:
         return ""
     shown = ["net", "step", "radius", "set_size", "test_accuracy", "adversarial_set_accuracy"]
     shown += attacked_columns(table)
-    rows = [
-        [
-            f"{row['net']} (flagged)" if _failed(row) else row["net"],
-            *(str(row[name]) for name in shown[1:]),
-        ]
-        for row in table.to_dict("records")
-    ]
     return "\n\n".join(
         [
             f"## {one.title}: the three readings of Eq. 11",
             "The same radius, seed and recipe; `set_size` is how many examples that reading makes against the baseline at the stored set's radius, "
             "`pgd_ε` the accuracy under projected gradient in the l∞ ball ε. "
             f"Command: `kedro run --pipeline={one.name}_readings`",
-            _table(shown, rows),
+            _table(shown, _rows_of_nets(table, shown)),
             *_conclusions(table),
         ]
     )
+
+
+def _rows_of_nets(table: pd.DataFrame, shown: Sequence[str]) -> list[list[str]]:
+    """Return a row a net of these columns, the net's name first; – where there is no value."""
+    return [
+        [
+            f"{row['net']} (flagged)" if _failed(row) else row["net"],
+            *("–" if pd.isna(row[name]) else str(row[name]) for name in shown[1:]),
+        ]
+        for row in table.to_dict("records")
+    ]
 
 
 def _failed(row: Mapping[Any, Any]) -> bool:
