@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from kedro.config import OmegaConfigLoader
+from pydantic import BaseModel
 from torch import nn
 
+from robustify import configuration
 from robustify.configuration import (
     ConfigurationError,
+    Experiment,
     Net,
     experiments_of,
     needs_tangent_planes,
@@ -19,7 +23,7 @@ from robustify.errors import InputError
 from robustify.nets import make_net
 from robustify.nets.vgg import VGG
 from robustify.optimisers import make_descent
-from robustify.preflight import check
+from robustify.preflight import check, problems_of
 from robustify.settings import CONFIG_LOADER_ARGS
 from robustify.spelling import stray_parameters
 
@@ -72,6 +76,15 @@ def test_all_mistakes_are_reported_at_once_with_their_keys(parameters: dict[str,
     assert "did you mean steps" not in message
 
 
+def further(error: ConfigurationError) -> list[str]:
+    return [
+        f"{key}: {complaint}"
+        for name, experiment in error.readable.items()
+        for key, complaint in problems_of(name, experiment)
+        if not error.explains(key, complaint)
+    ]
+
+
 def test_what_can_be_read_without_the_mistakes_is_checked_further(
     parameters: dict[str, Any],
 ) -> None:
@@ -83,15 +96,66 @@ def test_what_can_be_read_without_the_mistakes_is_checked_further(
     with pytest.raises(ConfigurationError) as caught:
         experiments_of(parameters)
     assert parameters == untouched
-    # an experiment can't do without its number of epochs
-    assert list(caught.value.readable) == ["mnist"]
-    with pytest.raises(InputError, match=r"mnist\.nets\.l2: .*-1\.0"):
-        check("mnist", caught.value.readable["mnist"])
+    assert list(caught.value.readable) == ["mnist", "cifar"]
+    assert further(caught.value) == [
+        "mnist.nets.l2.uncertainty_set: radius of 'l2' is -1.0; it must be a finite number > 0"
+    ]
+
+
+def required_keys(model: type[BaseModel], way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, field in model.model_fields.items():
+        if field.is_required():
+            yield (*way, name)
+        for inner in configuration._models_in(field.annotation):
+            if field.annotation is inner:
+                yield from required_keys(inner, (*way, name))
+
+
+@pytest.mark.parametrize("way", required_keys(Experiment), ids=".".join)
+@pytest.mark.parametrize("wrong", [None, object()])
+def test_a_wrong_required_key_hides_no_other_mistake(
+    parameters: dict[str, Any], way: tuple[str, ...], wrong: object
+) -> None:
+    inner: Any = parameters["mnist"]
+    for key in way[:-1]:
+        inner = inner[key]
+    if wrong is None:
+        del inner[way[-1]]
+    else:
+        inner[way[-1]] = wrong
+    # two mistakes far from each other, so that one is left wherever the required key is
+    if way[0] != "nets":
+        parameters["mnist"]["nets"]["l2"]["uncertainty_set"]["radius"] = -1.0
+    parameters["mnist"]["readings"]["nets"]["l2_literal"]["maximiser"] = {"name": "fgsm"}
+    with pytest.raises(ConfigurationError) as caught:
+        experiments_of(parameters)
+    assert [key for key in caught.value.keys if not key.startswith(f"mnist.{'.'.join(way)}")] == []
+    found = further(caught.value)
+    assert sum("l2_literal.maximiser: maximiser 'fgsm' is unknown" in one for one in found) == 1
+    assert len(found) == 2 or way[0] == "nets", found
+
+
+def test_contradictions_are_reported_beside_other_mistakes(parameters: dict[str, Any]) -> None:
+    mnist = parameters["mnist"]
+    mnist["seed"] = -1
+    mnist["folder"] = "l2"
+    mnist["nets"]["l2"]["net"] = {"name": "vgg"}
+    mnist["nets"]["baseline"]["fed_back"] = {"name": "l2", "radius": 1.0}
+    mnist["objectives"]["nets"]["l1"] = {"uncertainty_set": {"name": "point"}}
+    with pytest.raises(ConfigurationError) as caught:
+        experiments_of(parameters)
+    assert list(caught.value.keys) == [
+        "mnist.seed",
+        "mnist.nets.l2.net",
+        "mnist.objectives.nets.l1",
+        "mnist.folder",
+        "mnist.nets.baseline.fed_back",
+    ]
 
 
 def test_an_experiment_needs_a_plain_baseline(parameters: dict[str, Any]) -> None:
     parameters["mnist"]["nets"]["baseline"]["uncertainty_set"] = {"name": "l2", "radius": 1.0}
-    with pytest.raises(ConfigurationError, match=r"nets\.baseline must be there"):
+    with pytest.raises(ConfigurationError, match=r"mnist\.nets\.baseline: must be there"):
         experiments_of(parameters)
 
 
@@ -108,30 +172,50 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
     ("path", "value", "complaint"),
     [
         ("net.name", "resnet", "known: mnist_convnet"),
-        ("data.name", "svhn", "known: mnist, cifar10"),
-        ("data.training_images", 60001, r"mnist\.data: training_images is 60001; mnist has 60000"),
-        ("data.test_images", 10001, "test_images is 10001; mnist has 10000"),
+        ("data.name", "svhn", r"mnist\.data\.name: .*known: mnist, cifar10"),
+        ("data.training_images", 60001, r"mnist\.data\.training_images: is 60001; mnist has 60000"),
+        ("data.test_images", 10001, r"data\.test_images: is 10001; mnist has 10000"),
         ("device", "gpu0", "known: auto"),
         ("device", "meta", "device is 'meta'; known: auto, cpu, cuda"),
         (
             "nets.l2.maximiser",
             {"name": "projected_gradient", "steps": 2.5},
-            r"nets\.l2: option 'steps' of 'projected_gradient' is 2\.5: .*valid integer",
+            r"nets\.l2\.maximiser\.steps: .*valid integer.*got 2\.5",
         ),
         (
             "nets.l2.maximiser",
             {"name": "projected_gradient", "random_start": "off"},
-            "option 'random_start' of 'projected_gradient' is 'off': .*valid boolean",
+            r"nets\.l2\.maximiser\.random_start: .*valid boolean.*got 'off'",
         ),
         ("nets.l2.net", {"input_batchnorm": True}, "did you mean input_batch_norm"),
         ("across_seeds.transfer.also", {"linf": "net.safetensors"}, "own net has that name"),
         ("training.optimiser.name", "rmsprop", "known: sgd, muon, adam"),
-        ("training.optimiser.learning_rat", 1, "'learning_rat' of 'sgd'.*mean learning_rate"),
-        ("training.schedule.warm_up", 1, "option 'warm_up' of 'triangle'.*did you mean warmup"),
-        ("net.input_norm", True, "option 'input_norm' of 'mnist_convnet'.*input_batch_norm"),
-        ("nets.l2.uncertainty_set.radus", 1.0, r"mnist\.nets\.l2: option 'radus'.*mean radius"),
+        (
+            "training.optimiser.learning_rat",
+            1,
+            r"training\.optimiser\.learning_rat: is unknown to 'sgd'; did you mean learning_rate",
+        ),
+        (
+            "training.schedule.warm_up",
+            1,
+            r"schedule\.warm_up: is unknown to 'triangle'; did you mean warmup",
+        ),
+        (
+            "net.input_norm",
+            True,
+            r"mnist\.net\.input_norm: is unknown to 'mnist_convnet'.*input_batch_norm",
+        ),
+        (
+            "nets.l2.uncertainty_set.radus",
+            1.0,
+            r"mnist\.nets\.l2\.uncertainty_set\.radus: .*mean radius",
+        ),
         ("nets.l2.maximiser", {"name": "projected_gradient", "step": 2}, "did you mean steps"),
-        ("adversarial_set.sets.l2.radiu", 1.0, r"adversarial_set\.sets\.l2: .*did you mean radius"),
+        (
+            "adversarial_set.sets.l2.radiu",
+            1.0,
+            r"adversarial_set\.sets\.l2\.radiu: .*did you mean radius",
+        ),
         ("nets.l2.uncertainty_set.radius", -1.0, "must be a finite number > 0"),
         ("nets.l2.uncertainty_set.radius", 30.0, r"mnist\.nets\.l2.*only 28 across"),
         ("nets.l2.uncertainty_set.name", "l7", "known: point, l1, l2, linf"),
@@ -143,7 +227,34 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         ("net", {"name": "vgg"}, "takes no images of shape"),
         ("training.flips", "off", "mnist.training.flips"),
         ("seed", 1.0, "mnist.seed"),
-        ("training.optimiser.learning_rate", -1.0, "learning rate"),
+        ("training.optimiser.learning_rate", -1.0, r"learning_rate is -1\.0; it must be > 0"),
+        ("training.optimiser.learning_rate", 0, r"optimiser: learning_rate is 0; it must be > 0"),
+        ("training.optimiser.momentum", 1.0, r"momentum is 1\.0; it must be in \[0, 1\)"),
+        ("training.optimiser.weight_decay", -0.1, r"weight_decay is -0\.1; it must be >= 0"),
+        ("training.optimiser.dampening", 1.5, r"dampening is 1\.5; it must be in \[0, 1\]"),
+        ("training.optimiser.dampening", 0.5, "nesterov goes without dampening"),
+        (
+            "training.optimiser",
+            {"name": "muon", "learning_rate": 0.1, "filter_learning_rate": -1.0},
+            r"filter_learning_rate is -1\.0; it must be > 0",
+        ),
+        (
+            "training.optimiser",
+            {"name": "muon", "learning_rate": 0.1, "filter_learning_rate": 1, "filter_momentum": 1},
+            "filter_momentum is 1; it must be in",
+        ),
+        ("training.optimiser", {"name": "adam"}, r"training\.optimiser: .*learning_rate"),
+        ("training.translation", 28, r"training\.translation: is 28; .*at most 27"),
+        ("paper.adversarial_set_size", -5, r"mnist\.paper\.adversarial_set_size: .*got -5"),
+        ("objective.maximiser", 3, r"objective\.maximiser: is unknown to 'worst_case'"),
+        ("nets.l2.objective", {"name": 3}, r"nets\.l2\.objective\.name: is 3; known: worst_case"),
+        ("net.widths", [10**30, 2, 3], "mnist.net: "),
+        ("net.widths", [], "mnist.net: "),
+        (
+            "verification.full.autoattack",
+            {"linff": {"norm": "l2", "epsilon": 1.0}},
+            r"verification\.full\.autoattack\.linff: is no net of the experiment; did you mean linf",
+        ),
         ("training.schedule.warmup", -1, "warmup is -1"),
         ("nets.Robust", {"uncertainty_set": {"name": "point"}}, "lower-case"),
         ("paper", {"nets": {"l2": 0.9}}, "mnist.paper.nets.l2"),
@@ -152,40 +263,40 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         (
             "nets.l2.objective",
             {"name": "mixed", "alpha": "half"},
-            r"mnist\.nets\.l2\.objective: option 'alpha' of 'mixed' is 'half': .*valid number",
+            r"mnist\.nets\.l2\.objective\.alpha: .*valid number.*got 'half'",
         ),
         (
             "nets.l2.objective",
             {"name": "mixed", "beta": 1},
-            r"nets\.l2\.objective: option 'beta' of",
+            r"nets\.l2\.objective\.beta: is unknown to 'mixed'",
         ),
         (
             "nets.l2.objective",
             {"name": "jacobian", "projections": 1.5},
-            r"option 'projections' of 'jacobian' is 1\.5: .*valid integer",
+            r"objective\.projections: .*valid integer.*got 1\.5",
         ),
         ("nets.l2.objective", {"name": "vat", "power_iteration": 2}, "mean power_iterations"),
         (
             "nets.l2.objective",
             {"name": "manifold_tangent", "bases": 3},
-            "option 'bases' of 'manifold_tangent' is unknown",
+            r"objective\.bases: is unknown to 'manifold_tangent'",
         ),
-        ("net.widths", [1.5, 2, 3], r"mnist\.net: option 'widths' of 'mnist_convnet'"),
+        ("net.widths", [1.5, 2, 3], r"mnist\.net\.widths: "),
         (
             "verification.brief.attacks",
             {"pgd": {"name": "pgd", "steps": 2.5}},
-            r"mnist\.verification\.brief: option 'steps' of 'pgd' is 2\.5: .*valid integer",
+            r"verification\.brief\.attacks\.pgd\.steps: .*valid integer.*got 2\.5",
         ),
         ("verification.brief.norms", {"linf": [0.1, 0.1]}, "names something twice"),
         (
             "nets.l2.maximiser",
             {"name": "projected_gradient", "relative_step": float("inf")},
-            "option 'relative_step' of 'projected_gradient' is inf: .*finite number",
+            r"maximiser\.relative_step: .*finite number.*got inf",
         ),
         (
             "training.optimiser.learning_rate",
             float("nan"),
-            "option 'learning_rate' of 'sgd' is nan: .*finite number",
+            r"training\.optimiser\.learning_rate: .*finite number.*got nan",
         ),
         ("objectives.pgd.relative_step", float("inf"), r"objectives\.pgd\.relative_step"),
         (
@@ -198,18 +309,22 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
             5421,
             "neighbours is 5421; the smallest class has no more than 5421",
         ),
-        ("objective.label_smoothin", 0.1, r"mnist\.objective: .*label_smoothin"),
+        ("objective.label_smoothin", 0.1, r"mnist\.objective\.label_smoothin: "),
         (
             "nets.l2.objective",
             {"name": "mixed", "alpha": -0.5},
             r"mnist\.nets\.l2\.objective: alpha is -0\.5; it must be in \[0, 1\]",
         ),
-        ("nets.l2.net", {"input_batch_nrom": True}, r"mnist\.nets\.l2: .*input_batch_nrom"),
+        ("nets.l2.net", {"input_batch_nrom": True}, r"mnist\.nets\.l2\.net\.input_batch_nrom: "),
         ("nets.l2.net", {"name": "vgg"}, r"nets\.l2\.net: .*leave 'name' out"),
-        ("nets.l2.fed_back", {"name": "point"}, r"mnist\.nets\.l2: is no norm ball"),
+        ("nets.l2.fed_back", {"name": "point"}, r"mnist\.nets\.l2\.fed_back: is no norm ball"),
         ("nets.l2.fed_back", {"name": "l2", "radius": 99.0}, "only 28 across"),
         ("nets.baseline.fed_back", {"name": "l2", "radius": 1.0}, "made against it"),
-        ("objectives.nets.l2", {"uncertainty_set": {"name": "point"}}, "both have l2"),
+        (
+            "objectives.nets.l2",
+            {"uncertainty_set": {"name": "point"}},
+            r"mnist\.objectives\.nets\.l2: nets has a net of that name, too",
+        ),
         ("objectives.nets.mixed.objective.alpha", 7, r"mnist\.objectives\.nets\.mixed\.objective"),
         ("objectives.nets.vat.maximiser", {"name": "projected_gradient"}, "has no place"),
         ("objectives.nets.tangent.uncertainty_set.radius", 29.0, "only 28 across"),
@@ -218,7 +333,7 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         ("training.translation", 2, "mnist.objectives.nets.tangent: tangent planes are those"),
         ("tangent_planes", None, "mnist.objectives.nets.manifold_tangent: .*give tangent_planes"),
         ("tangent_planes.dimension", 21, "mnist.tangent_planes: .*dimension 21 is more"),
-        ("training.held_out", 60000, r"mnist\.training: held_out is 60000; .*fewer than 54210"),
+        ("training.held_out", 60000, r"mnist\.training\.held_out: is 60000; .*fewer than 54210"),
         ("training.held_out", -1, r"mnist\.training\.held_out"),
         ("training.watch", {}, r"mnist\.training: .*held_out is 0; raise it"),
         ("training.watch", {"step": 3}, r"training\.watch\.step: is unknown; did you mean steps"),
@@ -230,7 +345,7 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         (
             "nets.l2.training",
             {"optimiser": {"name": "sgd", "learning_rat": 1}},
-            r"mnist\.nets\.l2\.training: .*did you mean learning_rate",
+            r"mnist\.nets\.l2\.training\.optimiser\.learning_rat: .*did you mean learning_rate",
         ),
         (
             "nets.l2.training",
@@ -292,7 +407,12 @@ def test_every_wrong_value_is_named_at_once(parameters: dict[str, Any]) -> None:
         check("mnist", experiments_of(parameters)["mnist"])
     message = str(caught.value)
     assert "\n" not in message
-    for key in ("net", "nets.l1", "nets.linf", "adversarial_set.sets.l2"):
+    for key in (
+        "net",
+        "nets.l1.uncertainty_set.radius",
+        "nets.linf.uncertainty_set",
+        "adversarial_set.sets.l2",
+    ):
         assert f"mnist.{key}: " in message
 
 

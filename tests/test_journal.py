@@ -147,7 +147,49 @@ def test_a_file_that_is_not_ours_is_left_aside(
     journal.deliver()
     assert "isn't readable" in caplog.text
     assert not unsent.exists()
-    assert unsent.with_suffix(".unreadable").read_text() == content
+    assert unsent.with_suffix(".unreadable").read_text().splitlines() == content.splitlines()
+
+
+def test_a_damaged_line_keeps_no_other_from_being_sent(
+    client: MlflowClient, parent: str, journal: Journal, unsent: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as broken:
+        break_down(broken, "log_batch", "TEMPORARILY_UNAVAILABLE")
+        journal.record(parent, {"loss": 2.0}, step=1)
+    line = unsent.read_text()
+    entry = json.loads(line)
+    damaged = [
+        {**entry, "run": {"id": 3}},
+        {**entry, "run": {"id": parent, "name": "mnist.l2"}},
+        {**entry, "run": "r"},
+        {**entry, "metrics": [1.0]},
+        {**entry, "metrics": {"loss": "low"}},
+        {**entry, "step": 1.5},
+        {**entry, "more": 1},
+        3,
+    ]
+    unsent.write_text(
+        "\n".join([*map(json.dumps, damaged[:4]), line.strip(), *map(json.dumps, damaged[4:])])
+    )
+    journal.deliver()
+    assert history(client, parent, "loss") == [(1, 2.0)]
+    assert not unsent.exists()
+    aside = unsent.with_suffix(".unreadable").read_text().splitlines()
+    assert [json.loads(one) for one in aside] == damaged
+
+
+def test_no_password_is_written_down(
+    parent: str, journal: Journal, unsent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        mlflow, "get_tracking_uri", lambda: "https://ann:hunter2@mlflow.example/?token=hunter2&x=1"
+    )
+    with pytest.MonkeyPatch.context() as broken:
+        break_down(broken, "get_metric_history", "TEMPORARILY_UNAVAILABLE")
+        journal.record(parent, {"loss": 1.0})
+    written = json.loads(unsent.read_text())
+    assert written["tracking_uri"] == "https://mlflow.example/?token=...&x=1"
+    assert "hunter2" not in unsent.read_text()
 
 
 def test_a_disk_that_takes_nothing_either_costs_a_warning(

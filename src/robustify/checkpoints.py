@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 from robustify.errors import InputError
@@ -11,6 +12,7 @@ from robustify.storage import Tensors, load_tensors, save_tensors
 logger = logging.getLogger(__name__)
 
 KEPT = 2
+_NAME = re.compile(r"step-\d{9}\.safetensors")
 
 
 class Checkpoints:
@@ -49,7 +51,7 @@ class Checkpoints:
             try:
                 return load_tensors(path)
             except InputError as error:
-                logger.warning("%s; an earlier checkpoint is used", error)
+                logger.warning("%s; it is passed over", error)
         return None
 
     def latest_path(self) -> Path | None:
@@ -58,4 +60,5 @@ class Checkpoints:
         return files[-1] if files else None
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("step-*.safetensors"))
+        found = self._folder.glob("step-*.safetensors")
+        return sorted(path for path in found if _NAME.fullmatch(path.name))

@@ -13,7 +13,7 @@ import itertools
 import math
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import (
@@ -26,6 +26,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from robustify.errors import InputError
 
@@ -65,20 +66,66 @@ WORST_CASE = "worst_case"
 # what needs the tangent planes of the training images
 TANGENT_SET = "tangent"
 TANGENT_OBJECTIVE = "manifold_tangent"
+# a name that nothing has
+STAND_IN = "?"
+_ANY_PART = {"name": STAND_IN}
+# what takes the place of a required parameter that is wrong, so that the others can be checked, by its last key
+_STAND_INS: dict[str, Any] = {
+    "title": "",
+    "environment": "",
+    "device": "cpu",
+    "seed": 0,
+    "classes": [],
+    "paper": {},
+    "name": STAND_IN,
+    "data": _ANY_PART,
+    "net": _ANY_PART,
+    "optimiser": _ANY_PART,
+    "schedule": _ANY_PART,
+    "uncertainty_set": _ANY_PART,
+    "epochs": 1,
+    "batch_size": 1,
+    "training": {"epochs": 1, "batch_size": 1, "optimiser": _ANY_PART, "schedule": _ANY_PART},
+    "objective": {},
+    "nets": {"baseline": {"uncertainty_set": _ANY_PART}},
+    "sets": {"linf": {"radius": 0.1}},
+    "adversarial_set": {"sets": {"linf": {"radius": 0.1}}},
+    "epsilons": [0.1],
+    "evaluation": {"epsilons": [0.1]},
+    "pgd": {"epsilons": [0.1]},
+    "norms": {"linf": [0.1]},
+    "radii": {"linf": [0.1]},
+}
 # options that every objective has
 _SHARED_OPTIONS = ("label_smoothing", "inner_mode")
 
 
 class ConfigurationError(InputError):
-    """The parameters aren't those of an experiment; names the key and what would be right.
+    """The parameters aren't those of an experiment; names the keys and what would be right.
 
     Attributes:
-        readable: the experiments, by name, as far as they can be read without what is wrong; for further checks only.
+        keys: paths of those that are wrong, from the experiment's name.
+        readable: the experiments, by name, as far as they can be read, with stand-ins for what is wrong and can't be left
+            out; for further checks only.
     """
 
-    def __init__(self, message: str, readable: Mapping[str, Experiment] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        keys: Collection[str] = (),
+        readable: Mapping[str, Experiment] | None = None,
+    ) -> None:
         super().__init__(message)
+        self.keys = keys
         self.readable = readable or {}
+
+    def explains(self, key: str, complaint: str) -> bool:
+        """Return whether a further complaint comes of what is wrong already."""
+        nested = (
+            f"{key}.".startswith(f"{said}.") or f"{said}.".startswith(f"{key}.")
+            for said in self.keys
+        )
+        return repr(STAND_IN) in complaint or any(nested)
 
 
 class _Strict(BaseModel):
@@ -499,7 +546,7 @@ class Reported(_Strict):
 class Paper(_Strict):
     """What the paper reports of the experiment; ``nets`` is empty where it reports nothing."""
 
-    adversarial_set_size: int | None = None
+    adversarial_set_size: int | None = Field(default=None, ge=1)
     nets: dict[str, Reported] = Field(default_factory=dict)
 
 
@@ -552,46 +599,32 @@ class Experiment(_Strict):
             else {},
         }
 
-    @model_validator(mode="after")
-    def _compares_nets_of_one_architecture(self) -> Experiment:
-        for key, nets in self._groups().items():
-            for name, net in nets.items():
-                if "name" in net.net and key != "across_seeds.transfer.nets":
-                    raise ValueError(
-                        f"{key}.{name}.net: options of the experiment's net; leave 'name' out"
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _names_no_net_twice(self) -> Experiment:
-        groups = self._groups()
-        for one, other in itertools.combinations(groups, 2):
-            twice = set(groups[one]) & set(groups[other])
-            if twice:
-                raise ValueError(
-                    f"{other} and {one} both have {', '.join(sorted(twice))}; rename one"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _has_a_folder_of_its_own(self) -> Experiment:
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield keys whose values don't go with others, and why."""
+        yield from self._architectures_out_of_place()
+        yield from self._nets_named_twice()
         taken = {*self.all_nets, "across_seeds", "checkpoints", "figures"}
         if self.folder in taken or (self.folder or "").startswith("seed_"):
-            raise ValueError(
-                f"folder is {self.folder!r}, where other outputs lie; choose another name"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _has_a_plain_baseline(self) -> Experiment:
+            yield "folder", f"is {self.folder!r}, where other outputs lie; choose another name"
         baseline = self.nets.get(BASELINE)
         if baseline is None or baseline.uncertainty_set.name != POINT:
-            raise ValueError(
-                "nets.baseline must be there with uncertainty_set {name: point}: it is attacked"
+            yield (
+                "nets.baseline",
+                "must be there with uncertainty_set {name: point}: it is attacked",
             )
-        if baseline.fed_back is not None:
-            raise ValueError("nets.baseline can't be fed examples that are made against it")
-        return self
+        if baseline is not None and baseline.fed_back is not None:
+            yield "nets.baseline.fed_back", "the baseline can't be fed examples made against it"
+
+    def _architectures_out_of_place(self) -> Iterator[tuple[str, str]]:
+        for key, net in self.all_nets.values():
+            if "name" in net.net and not key.startswith("across_seeds."):
+                yield f"{key}.net", "has options of the experiment's net; leave 'name' out"
+
+    def _nets_named_twice(self) -> Iterator[tuple[str, str]]:
+        groups = self._groups()
+        for one, other in itertools.combinations(groups, 2):
+            for name in sorted(groups[one].keys() & groups[other].keys()):
+                yield f"{other}.{name}", f"{one} has a net of that name, too; rename either"
 
 
 def experiments_of(parameters: Mapping[str, Any]) -> dict[str, Experiment]:
@@ -610,19 +643,26 @@ def experiments_of(parameters: Mapping[str, Any]) -> dict[str, Experiment]:
     if twice:
         raise ConfigurationError(f"parameter 'experiments' lists {', '.join(twice)} twice")
     found: dict[str, Experiment] = {}
-    problems: list[str] = []
+    problems: list[tuple[str, str]] = []
     for name in names:
         try:
             found[name] = Experiment(**parameters[name])
         except KeyError:
-            problems.append(f"{name}: listed in 'experiments' but has no parameters")
+            problems.append((str(name), "listed in 'experiments' but has no parameters"))
         except TypeError:
-            problems.append(f"{name}: must be a mapping of parameters")
+            problems.append((str(name), "must be a mapping of parameters"))
         except ValidationError as error:
             problems += _problems(name, error)
             found.update(_rest(name, parameters[name], error))
+    problems += [
+        (f"{name}.{key}", complaint)
+        for name, experiment in found.items()
+        for key, complaint in experiment.contradictions()
+        if not any(said.startswith(f"{name}.{key}") for said, _ in problems)
+    ]
     if problems:
-        raise ConfigurationError("; ".join(problems), found)
+        message = "; ".join(f"{key}: {complaint}" for key, complaint in problems)
+        raise ConfigurationError(message, [key for key, _ in problems], found)
     return found
 
 
@@ -631,18 +671,37 @@ def _rest(
 ) -> dict[str, Experiment]:
     """Return the experiment without the entries that are wrong, or nothing if it can't do without them."""
     rest = copy.deepcopy(dict(parameters))
+    for problem in error.errors():
+        _leave_out(rest, problem["loc"])
     try:
-        for problem in error.errors():
-            *way, last = problem["loc"]
-            del functools.reduce(operator.getitem, way, cast(Any, rest))[last]
         return {name: Experiment(**rest)}
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (TypeError, ValidationError):
         return {}
 
 
-def _problems(name: str, error: ValidationError) -> list[str]:
+def _leave_out(parameters: dict[str, Any], place: tuple[str | int, ...]) -> None:
+    """Drop what lies at that place or, if it is required, put a stand-in there; or else do so with what it is part of."""
+    *way, last = place
+    field = _field_at(place)
+    required = field is not None and field.is_required()
+    part_of_a_value = isinstance(last, int) or last == "[key]"
+    if way and (part_of_a_value or (required and last not in _STAND_INS)):
+        _leave_out(parameters, tuple(way))
+        return
+    try:
+        around = functools.reduce(operator.getitem, way, cast(Any, parameters))
+        if required:
+            around[last] = copy.deepcopy(_STAND_INS[str(last)])
+        else:
+            around.pop(last, None)
+    except (KeyError, IndexError, TypeError, AttributeError):
+        # what it is part of has been replaced
+        return
+
+
+def _problems(name: str, error: ValidationError) -> list[tuple[str, str]]:
     return [
-        f"{'.'.join([name, *map(str, problem['loc'])])}: {_complaint(dict(problem))}"
+        (".".join([name, *map(str, problem["loc"])]), _complaint(dict(problem)))
         for problem in error.errors()
     ]
 
@@ -655,6 +714,14 @@ def _complaint(problem: dict[str, Any]) -> str:
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
         return "is unknown" + (f"; did you mean {near[0]}?" if near else "")
     return f"{problem['msg']} (got {problem['input']!r:.80})"
+
+
+def _field_at(place: tuple[str | int, ...]) -> FieldInfo | None:
+    """Return the field of a model that stands there, or None where the user chooses the key."""
+    for model in _models_at(place):
+        if place[-1] in model.model_fields:
+            return model.model_fields[str(place[-1])]
+    return None
 
 
 def _models_at(place: tuple[str | int, ...]) -> list[type[BaseModel]]:

@@ -11,13 +11,15 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from robustify.atomic import replacing
+from robustify.credentials import without_credentials
 from robustify.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 FILE = "unsent_metrics.jsonl"
-KEYS = {"tracking_uri", "run", "metrics", "step", "timestamp", "status"}
 # to ask again would change nothing: the run is gone, or the value isn't one
 REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 # a server that hangs costs its timeout at every attempt, so it is left alone for a while
@@ -71,6 +73,28 @@ class NetRun:
             parameters = [Param(name, str(value)[:6000]) for name, value in self.parameters.items()]
             client.log_batch(run.info.run_id, params=parameters)
         return str(run.info.run_id)
+
+
+class _Id(TypedDict):
+    id: str
+
+
+class _Description(TypedDict):
+    parent: str
+    name: str
+    tags: dict[str, str]
+    parameters: dict[str, Any]
+
+
+class _Entry(TypedDict):
+    """What waits, as a line of the file has it."""
+
+    tracking_uri: str
+    run: _Description | _Id
+    metrics: dict[str, float]
+    step: int
+    timestamp: int
+    status: str | None
 
 
 class Journal:
@@ -138,15 +162,21 @@ class Journal:
     def _waiting(self) -> list[dict[str, Any]]:
         if not self._path.is_file():
             return []
-        try:
-            entries = [json.loads(line) for line in self._path.read_text().splitlines()]
-            if all(isinstance(entry, dict) and entry.keys() == KEYS for entry in entries):
-                return entries
-            raise ValueError
-        except ValueError:
-            logger.warning("%s isn't readable; it is left aside", self._path)
-            self._path.replace(self._path.with_suffix(".unreadable"))
-            return []
+        entries, damaged = [], []
+        for line in self._path.read_text(errors="replace").splitlines():
+            try:
+                entries.append(_read(line))
+            except ValueError:
+                damaged.append(line)
+        if damaged:
+            aside = self._path.with_suffix(".unreadable")
+            logger.warning(
+                "%s isn't readable in %d lines; they go to %s", self._path, len(damaged), aside
+            )
+            with aside.open("a") as file:
+                file.write("".join(f"{line}\n" for line in damaged))
+            self._keep(entries)
+        return entries
 
     def _keep(self, entries: list[dict[str, Any]]) -> None:
         try:
@@ -158,6 +188,15 @@ class Journal:
         except (InputError, OSError) as error:
             # the checkpoint has them, too: the next run tells MLflow
             logger.warning("%s", error)
+
+
+def _read(line: str) -> dict[str, Any]:
+    from pydantic import ConfigDict, TypeAdapter, with_config
+
+    entry: dict[str, Any] = json.loads(line)
+    strict = with_config(ConfigDict(extra="forbid", strict=True))
+    TypeAdapter(strict(_Entry)).validate_python(entry)
+    return entry
 
 
 def _send(entry: Mapping[str, Any]) -> None:
@@ -181,4 +220,5 @@ def _send(entry: Mapping[str, Any]) -> None:
 def _tracking_uri() -> str:
     import mlflow
 
-    return str(mlflow.get_tracking_uri())
+    # it is written down, and tells one server from another without its password
+    return without_credentials(str(mlflow.get_tracking_uri()))

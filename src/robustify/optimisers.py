@@ -140,8 +140,9 @@ def make_descent(
     """
     if name not in OPTIMISERS:
         raise InputError(f"optimiser {name!r} is unknown; known: {', '.join(OPTIMISERS)}")
+    given = {key: value for key, value in options.items() if value is not None}
+    _require_in_range(given)
     try:
-        given = {key: value for key, value in options.items() if value is not None}
         optimisers = OPTIMISERS[name](net, **given)
         factor = make_schedule(
             steps=steps, steps_per_epoch=steps_per_epoch, **(schedule or {"name": "triangle"})
@@ -151,6 +152,26 @@ def make_descent(
     except (TypeError, ValueError) as error:
         raise InputError(f"optimiser {name!r} with options {options}: {error}") from error
     return Descent(optimisers, factor)
+
+
+# what each option must be, by its last words: in one line, and as a test
+_RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
+    ("learning_rate", "> 0", lambda value: value > 0),
+    ("momentum", "in [0, 1)", lambda value: 0 <= value < 1),
+    ("weight_decay", ">= 0", lambda value: value >= 0),
+    ("dampening", "in [0, 1]", lambda value: 0 <= value <= 1),
+)
+
+
+def _require_in_range(options: Mapping[str, float | bool]) -> None:
+    problems = [
+        f"{option} is {value}; it must be {range_}"
+        for option, value in options.items()
+        for ending, range_, holds in _RANGES
+        if option.endswith(ending) and isinstance(value, int | float) and not holds(value)
+    ]
+    if problems:
+        raise InputError("; ".join(problems))
 
 
 def make_schedule(
@@ -189,6 +210,8 @@ def _sgd(
     nesterov: bool = True,
     dampening: float = 0.0,
 ) -> list[Optimizer]:
+    if nesterov and momentum and dampening:
+        raise InputError(f"nesterov goes without dampening, which is {dampening}; leave out either")
     return [
         SGD(
             _trainable(net),

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from robustify.attacks import ATTACKS
+from robustify.attacks import ATTACKS, make_attack
 from robustify.configuration import (
-    POINT,
     WORST_CASE,
-    Data,
     Depth,
     Experiment,
     Net,
@@ -32,11 +31,15 @@ from robustify.nets import NETS, make_net
 from robustify.objectives import OBJECTIVES, make_objective
 from robustify.optimisers import OPTIMISERS, make_descent, make_schedule
 from robustify.recipe import Recipe
-from robustify.spelling import check_options
+from robustify.spelling import did_you_mean, option_problems
 from robustify.uncertainty import SETS, NormBall, UncertaintySet, make_uncertainty_set
-from robustify.verification.plan import make_plan
 
 SCHEDULES = dict.fromkeys(("triangle", "halving", "constant"), make_schedule)
+# parts of an objective that other parameters and the data decide
+_NOT_CONFIGURED = ("uncertainty_set", "maximiser", "bases")
+
+# keys below the experiment's, and what is wrong with their values
+Problems = Iterator[tuple[str, str]]
 
 
 def check(name: str, experiment: Experiment) -> None:
@@ -49,239 +52,298 @@ def check(name: str, experiment: Experiment) -> None:
     Raises:
         InputError: naming every parameter that is off, and what would be right.
     """
-    try:
-        specification = specification_of(experiment.data.name)
-    except InputError as error:
-        raise InputError(f"{name}.data: {error}") from error
-    problems = []
-    for key, part in _parts(experiment, specification):
-        try:
-            part()
-        except InputError as error:
-            problems.append(f"{name}.{key}: {error}")
+    problems = problems_of(name, experiment)
     if problems:
-        # several nets may share what is wrong
-        raise InputError("; ".join(dict.fromkeys(problems)))
+        raise InputError("; ".join(f"{key}: {complaint}" for key, complaint in problems))
 
 
-def _parts(
-    experiment: Experiment, specification: Specification
-) -> Iterator[tuple[str, Callable[[], object]]]:
-    yield "classes", partial(_check_classes, experiment.classes, specification)
-    yield "data", partial(_check_sizes, experiment.data, specification)
-    yield "device", partial(choose_device, experiment.device)
-    yield "net", partial(_check_net, experiment.net.model_dump(), specification)
-    yield "training", partial(_check_training, experiment.training, experiment.data, specification)
-    for key, options in experiment.all_nets.values():
-        if options.training is not None:
-            own = _training_of(options, experiment)
-            yield f"{key}.training", partial(_check_training, own, experiment.data, specification)
-        yield key, partial(_check_member, options, experiment, specification)
-        objective = f"{key}.objective" if options.objective else "objective"
-        yield objective, partial(_check_objective, options, experiment)
-    for norm, ball in experiment.adversarial_set.sets.items():
-        yield f"adversarial_set.sets.{norm}", partial(_check_ball, norm, ball, specification)
-    if experiment.across_seeds is not None:
-        yield "across_seeds.transfer.also", partial(_check_also, experiment)
-        for norm, ball in experiment.across_seeds.transfer.sets.items():
-            key = f"across_seeds.transfer.sets.{norm}"
-            yield key, partial(_check_ball, norm, ball, specification)
-        for norm, radii in experiment.across_seeds.steps.radii.items():
-            for radius in radii:
-                key = f"across_seeds.steps.radii.{norm}"
-                yield key, partial(_check_ball, norm, {"radius": radius}, specification)
-    for name in ("brief", "full"):
-        depth = getattr(experiment.verification, name)
-        if depth is not None:
-            yield f"verification.{name}", partial(_check_depth, depth, experiment, specification)
+def problems_of(name: str, experiment: Experiment) -> list[tuple[str, str]]:
+    """Return every parameter that is off, by its path from the experiment's name, and what would be right.
+
+    Args:
+        name: of the experiment.
+        experiment: its parameters.
+    """
+    found = _Preflight.of(experiment).problems()
+    # several nets may share what is wrong
+    return list(dict.fromkeys((f"{name}.{key}", complaint) for key, complaint in found))
 
 
-def _check_classes(names: list[str], specification: Specification) -> None:
-    classes = len(specification.train_class_counts)
-    if len(names) != classes:
-        raise InputError(f"has {len(names)} names; {specification.name} has {classes} classes")
+@dataclass(frozen=True)
+class _Preflight:
+    """One experiment's check; what depends on unknown data is left out."""
 
+    experiment: Experiment
+    data: Specification | None
 
-def _check_sizes(data: Data, specification: Specification) -> None:
-    for part, wanted, counts in (
-        ("training", data.training_images, specification.train_class_counts),
-        ("test", data.test_images, specification.test_class_counts),
-    ):
-        if wanted is not None and wanted > sum(counts):
+    @classmethod
+    def of(cls, experiment: Experiment) -> _Preflight:
+        try:
+            return cls(experiment, specification_of(experiment.data.name))
+        except InputError:
+            return cls(experiment, None)
+
+    def problems(self) -> Problems:
+        """Yield everything that is wrong."""
+        experiment = self.experiment
+        yield from _said("data.name", partial(specification_of, experiment.data.name))
+        yield from self._classes()
+        yield from self._sizes()
+        yield from _said("device", partial(choose_device, experiment.device))
+        yield from self._net("net", experiment.net.model_dump())
+        yield from self._training("training", experiment.training)
+        for key, net in experiment.all_nets.values():
+            yield from self._member(key, net)
+        for norm, ball in experiment.adversarial_set.sets.items():
+            yield from self._ball(f"adversarial_set.sets.{norm}", norm, ball)
+        yield from self._across_seeds()
+        for name in ("brief", "full"):
+            depth = getattr(experiment.verification, name)
+            if depth is not None:
+                yield from self._depth(f"verification.{name}", depth)
+
+    def _classes(self) -> Problems:
+        names = len(self.experiment.classes)
+        if self.data is not None and names != len(self.data.train_class_counts):
+            classes = len(self.data.train_class_counts)
+            yield "classes", f"has {names} names; {self.data.name} has {classes} classes"
+
+    def _sizes(self) -> Problems:
+        if self.data is None:
+            return
+        chosen = self.experiment.data
+        for part, wanted, counts in (
+            ("training", chosen.training_images, self.data.train_class_counts),
+            ("test", chosen.test_images, self.data.test_class_counts),
+        ):
+            if wanted is not None and wanted > sum(counts):
+                yield (
+                    f"data.{part}_images",
+                    f"is {wanted}; {self.data.name} has {sum(counts)}, all of which are used if it is left out",
+                )
+
+    def _net(self, key: str, architecture: Mapping[str, Any]) -> Problems:
+        yield from _made(key, NETS, architecture, partial(self._see_images, architecture))
+
+    def _see_images(self, architecture: Mapping[str, Any]) -> None:
+        net = make_net(**architecture).eval()
+        if self.data is None:
+            return
+        try:
+            net(torch.zeros(2, *self.data.image_shape))
+        except (RuntimeError, InputError) as error:
             raise InputError(
-                f"{part}_images is {wanted}; {specification.name} has {sum(counts)}, all of which are used if it is left out"
+                f"{architecture['name']!r} takes no images of shape {self.data.image_shape}, "
+                f"which {self.data.name} has"
+            ) from error
+
+    def _training(self, key: str, training: Training) -> Problems:
+        yield from _said(key, partial(Recipe.of, training.model_dump()))
+        optimiser, schedule = training.optimiser.model_dump(), training.schedule.model_dump()
+        descent = partial(make_descent, nn.Conv2d(1, 1, 1), steps=1, steps_per_epoch=1)
+        yield from _made(f"{key}.optimiser", OPTIMISERS, optimiser, partial(descent, **optimiser))
+        factor = partial(make_schedule, steps=1, steps_per_epoch=1, **_given(schedule))
+        yield from _made(f"{key}.schedule", SCHEDULES, schedule, factor)
+        if self.data is None:
+            return
+        classes = len(self.data.train_class_counts)
+        most = min(self.data.train_class_counts) * classes
+        if self.experiment.data.training_images is not None:
+            most = min(most, self.experiment.data.training_images)
+        if training.held_out >= most:
+            yield (
+                f"{key}.held_out",
+                f"is {training.held_out}; there must be fewer than {most}, in equal parts of each class",
+            )
+        side = min(self.data.image_shape[1:])
+        if training.translation >= side:
+            yield (
+                f"{key}.translation",
+                f"is {training.translation}; images of {self.data.name} are {side} pixels wide, so at most {side - 1}",
+            )
+
+    def _training_of(self, net: Net) -> Training:
+        shared = self.experiment.training.model_dump(exclude_unset=True)
+        return Training(**training_of(shared, net))
+
+    def _member(self, key: str, net: Net) -> Problems:
+        if net.training is not None:
+            shared = set(self._training(f"{key}.training", self.experiment.training))
+            own = self._training(f"{key}.training", self._training_of(net))
+            yield from (problem for problem in own if problem not in shared)
+        yield from self._uncertainty_set(f"{key}.uncertainty_set", net.uncertainty_set.model_dump())
+        maximiser = net.maximiser.model_dump()
+        yield from _made(
+            f"{key}.maximiser", MAXIMISERS, maximiser, partial(make_maximiser, **maximiser)
+        )
+        if net.net:
+            yield from self._net(
+                f"{key}.net", architecture_of(self.experiment.net.model_dump(), net)
+            )
+        if net.fed_back is not None:
+            name, ball = net.fed_back.name, net.fed_back.model_dump(exclude={"name"})
+            yield from self._ball(f"{key}.fed_back", name, ball)
+        yield from _said(key, partial(self._watch, net))
+        if needs_tangent_planes(self.experiment.objective.model_dump(), net):
+            yield from _said(key, partial(self._planes, net))
+        yield from self._objective(f"{key}.objective" if net.objective else "objective", net)
+
+    def _uncertainty_set(self, key: str, options: Mapping[str, Any]) -> Problems:
+        def make() -> None:
+            self._require_radius_in_box(make_uncertainty_set(**options))
+
+        yield from _made(key, SETS, options, make)
+
+    def _watch(self, net: Net) -> None:
+        try:
+            recipe = Recipe.of(self._training_of(net).model_dump())
+            uncertainty_set = make_uncertainty_set(**net.uncertainty_set.model_dump())
+        except InputError:
+            # said of either already
+            return
+        if recipe.held_out and net.fed_back is not None:
+            raise InputError(
+                "examples made of held-out images would be trained on; leave fed_back out or set training.held_out to 0"
+            )
+        if recipe.watch is not None:
+            self._require_radius_in_box(recipe.watch.ball_of(uncertainty_set))
+
+    def _planes(self, net: Net) -> None:
+        training, planes = self._training_of(net), self.experiment.tangent_planes
+        if planes is None:
+            raise InputError("needs the planes of the training images; give tangent_planes")
+        if training.translation or training.flips or training.held_out or net.fed_back is not None:
+            raise InputError(
+                "tangent planes are those of the training images as they are; set training.translation and "
+                "training.held_out to 0 and training.flips to false, and leave fed_back out"
+            )
+        if self.data is None:
+            return
+        smallest_class = min(self.data.train_class_counts)
+        if self.experiment.data.training_images is not None:
+            classes = len(self.data.train_class_counts)
+            smallest_class = min(smallest_class, self.experiment.data.training_images // classes)
+        if planes.neighbours >= smallest_class:
+            raise InputError(
+                f"tangent_planes.neighbours is {planes.neighbours}; the smallest class has no more than "
+                f"{smallest_class} images, and none is its own neighbour"
+            )
+
+    def _objective(self, key: str, net: Net) -> Problems:
+        chosen = objective_of(self.experiment.objective.model_dump(), net)
+
+        def make() -> None:
+            try:
+                uncertainty_set = make_uncertainty_set(**net.uncertainty_set.model_dump())
+                maximiser = make_maximiser(**net.maximiser.model_dump())
+                trained = make_net(**architecture_of(self.experiment.net.model_dump(), net))
+            except InputError:
+                # said of the net, its set or its maximiser already
+                return
+            make_objective(uncertainty_set=uncertainty_set, maximiser=maximiser, **chosen).check(
+                trained
+            )
+
+        options = {"name": WORST_CASE, **chosen}
+        yield from _made(key, OBJECTIVES, options, make, given=_NOT_CONFIGURED)
+
+    def _across_seeds(self) -> Problems:
+        chosen = self.experiment.across_seeds
+        if chosen is None:
+            return
+        for name in chosen.transfer.also:
+            if name in self.experiment.all_nets:
+                yield (
+                    f"across_seeds.transfer.also.{name}",
+                    "the experiment's own net has that name; choose another",
+                )
+        for norm, ball in chosen.transfer.sets.items():
+            yield from self._ball(f"across_seeds.transfer.sets.{norm}", norm, ball)
+        yield from self._balls("across_seeds.steps.radii", chosen.steps.radii)
+
+    def _depth(self, key: str, depth: Depth) -> Problems:
+        yield from self._balls(f"{key}.norms", depth.norms)
+        for name, attack in depth.attacks.items():
+            options = attack.model_dump()
+            yield from _made(
+                f"{key}.attacks.{name}", ATTACKS, options, partial(make_attack, **options)
+            )
+        for net, ball in depth.autoattack.items():
+            if net not in self.experiment.nets:
+                near = did_you_mean(net, self.experiment.nets)
+                known = ", ".join(self.experiment.nets)
+                yield (
+                    f"{key}.autoattack.{net}",
+                    f"is no net of the experiment{near}; known: {known}",
+                )
+            yield from self._ball(f"{key}.autoattack.{net}", ball.norm, {"radius": ball.epsilon})
+
+    def _balls(self, key: str, radii: Mapping[Any, list[float]]) -> Problems:
+        for norm, all_ in radii.items():
+            for radius in all_:
+                yield from self._ball(f"{key}.{norm}", norm, {"radius": radius})
+
+    def _ball(self, key: str, norm: str, ball: Mapping[str, Any]) -> Problems:
+        def make() -> None:
+            attacked = make_uncertainty_set(norm, **ball)
+            if not isinstance(attacked, NormBall):
+                raise InputError("is no norm ball; it moves nothing")
+            self._require_radius_in_box(attacked)
+
+        yield from _made(key, SETS, {"name": norm, **ball}, make)
+
+    def _require_radius_in_box(self, uncertainty_set: UncertaintySet) -> None:
+        if self.data is None:
+            return
+        dimensions = math.prod(self.data.image_shape)
+        diameter = {
+            "l1": float(dimensions),
+            "l2": dimensions**0.5,
+            "linf": 1.0,
+            "tangent": dimensions**0.5,
+        }
+        largest = diameter.get(uncertainty_set.name)
+        if largest is not None and uncertainty_set.radius > largest:
+            raise InputError(
+                f"radius is {uncertainty_set.radius}; the pixel box [0, 1] is only {largest:.6g} across"
             )
 
 
-def _check_options(registry: Mapping[str, Callable[..., object]], part: Mapping[str, Any]) -> None:
-    # null drops an inherited option
-    options = {key: value for key, value in part.items() if value is not None and key != "name"}
+def _said(key: str, part: Callable[[], object]) -> Problems:
+    try:
+        part()
+    except InputError as error:
+        yield key, str(error)
+
+
+def _made(
+    key: str,
+    registry: Mapping[str, Callable[..., object]],
+    options: Mapping[str, Any],
+    make: Callable[[], object],
+    *,
+    given: Collection[str] = (),
+) -> Problems:
+    """Yield what is wrong with a part's options by their names and types or, if nothing is, with their values."""
+    name = options["name"]
+    if not isinstance(name, str):
+        yield f"{key}.name", f"is {name!r}; known: {', '.join(registry)}"
+        return
     # an unknown name is refused, with the known ones, by whoever makes the part
-    if part["name"] in registry:
-        check_options(part["name"], registry[part["name"]], options)
-
-
-def _check_net(architecture: Mapping[str, Any], specification: Specification) -> None:
-    _check_options(NETS, architecture)
-    net = make_net(**architecture).eval()
-    try:
-        net(torch.zeros(2, *specification.image_shape))
-    except (RuntimeError, InputError) as error:
-        raise InputError(
-            f"{architecture['name']!r} takes no images of shape {specification.image_shape}, "
-            f"which {specification.name} has"
-        ) from error
-
-
-def _training_of(options: Net, experiment: Experiment) -> Training:
-    shared = experiment.training.model_dump(exclude_unset=True)
-    return Training(**training_of(shared, options))
-
-
-def _check_training(training: Training, data: Data, specification: Specification) -> None:
-    Recipe.of(training.model_dump())
-    classes = len(specification.train_class_counts)
-    most = min(specification.train_class_counts) * classes
-    if data.training_images is not None:
-        most = min(most, data.training_images)
-    if training.held_out >= most:
-        raise InputError(
-            f"held_out is {training.held_out}; there must be fewer than {most}, in equal parts of each class"
-        )
-    _check_options(OPTIMISERS, training.optimiser.model_dump())
-    _check_options(SCHEDULES, training.schedule.model_dump())
-    make_descent(
-        nn.Conv2d(1, 1, 1),
-        steps=1,
-        steps_per_epoch=1,
-        schedule=training.schedule.model_dump(),
-        **training.optimiser.model_dump(),
+    problems = (
+        option_problems(name, registry[name], _without_name(options), given=given)
+        if name in registry
+        else {}
     )
+    yield from ((f"{key}.{option}", complaint) for option, complaint in problems.items())
+    if not problems:
+        yield from _said(key, make)
 
 
-def _check_member(options: Net, experiment: Experiment, specification: Specification) -> None:
-    _check_options(SETS, options.uncertainty_set.model_dump())
-    _check_options(MAXIMISERS, options.maximiser.model_dump())
-    uncertainty_set = make_uncertainty_set(**options.uncertainty_set.model_dump())
-    _check_radius(uncertainty_set, specification)
-    make_maximiser(**options.maximiser.model_dump())
-    if options.net:
-        _check_net(architecture_of(experiment.net.model_dump(), options), specification)
-    if options.fed_back is not None:
-        name, ball = options.fed_back.name, options.fed_back.model_dump(exclude={"name"})
-        _check_ball(name, ball, specification)
-    _check_watch(options, experiment, uncertainty_set, specification)
-    if needs_tangent_planes(experiment.objective.model_dump(), options):
-        _check_planes(options, experiment, specification)
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    # null drops an inherited option
+    return {key: value for key, value in options.items() if value is not None}
 
 
-def _check_watch(
-    options: Net,
-    experiment: Experiment,
-    uncertainty_set: UncertaintySet,
-    specification: Specification,
-) -> None:
-    try:
-        recipe = Recipe.of(_training_of(options, experiment).model_dump())
-    except InputError:
-        # said of the training already
-        return
-    if recipe.held_out and options.fed_back is not None:
-        raise InputError(
-            "examples made of held-out images would be trained on; leave fed_back out or set training.held_out to 0"
-        )
-    if recipe.watch is not None:
-        _check_radius(recipe.watch.ball_of(uncertainty_set), specification)
-
-
-def _check_planes(options: Net, experiment: Experiment, specification: Specification) -> None:
-    training = _training_of(options, experiment)
-    if experiment.tangent_planes is None:
-        raise InputError("needs the planes of the training images; give tangent_planes")
-    if training.translation or training.flips or training.held_out or options.fed_back is not None:
-        raise InputError(
-            "tangent planes are those of the training images as they are; set training.translation and "
-            "training.held_out to 0 and training.flips to false, and leave fed_back out"
-        )
-    smallest_class = min(specification.train_class_counts)
-    if experiment.data.training_images is not None:
-        classes = len(specification.train_class_counts)
-        smallest_class = min(smallest_class, experiment.data.training_images // classes)
-    if experiment.tangent_planes.neighbours >= smallest_class:
-        raise InputError(
-            f"tangent_planes.neighbours is {experiment.tangent_planes.neighbours}; the smallest class has no more than "
-            f"{smallest_class} images, and none is its own neighbour"
-        )
-
-
-# parts of an objective that other parameters and the data decide
-_NOT_CONFIGURED = ("uncertainty_set", "maximiser", "bases")
-
-
-def _check_objective(options: Net, experiment: Experiment) -> None:
-    try:
-        uncertainty_set = make_uncertainty_set(**options.uncertainty_set.model_dump())
-        maximiser = make_maximiser(**options.maximiser.model_dump())
-        net = make_net(**architecture_of(experiment.net.model_dump(), options))
-    except InputError:
-        # said of the net or its set already
-        return
-    chosen = objective_of(experiment.objective.model_dump(), options)
-    name = chosen.pop("name", WORST_CASE)
-    if name in OBJECTIVES:
-        check_options(name, OBJECTIVES[name], chosen, given=_NOT_CONFIGURED)
-    objective = make_objective(name, uncertainty_set=uncertainty_set, maximiser=maximiser, **chosen)
-    objective.check(net)
-
-
-def _check_ball(norm: str, ball: dict[str, Any], specification: Specification) -> None:
-    if norm in SETS:
-        check_options(norm, SETS[norm], ball)
-    attacked = make_uncertainty_set(norm, **ball)
-    if not isinstance(attacked, NormBall):
-        raise InputError("is no norm ball; it moves nothing")
-    _check_radius(attacked, specification)
-
-
-def _check_also(experiment: Experiment) -> None:
-    if experiment.across_seeds is None:
-        return
-    twice = sorted(experiment.across_seeds.transfer.also.keys() & experiment.all_nets.keys())
-    if twice:
-        raise InputError(
-            f"{', '.join(twice)}: the experiment's own net has that name; choose another"
-        )
-
-
-def _check_depth(depth: Depth, experiment: Experiment, specification: Specification) -> None:
-    for name in depth.autoattack:
-        if name not in experiment.nets:
-            known = ", ".join(experiment.nets)
-            raise InputError(f"autoattack names net {name!r}, which isn't there; known: {known}")
-    for attack in depth.attacks.values():
-        _check_options(ATTACKS, attack.model_dump())
-    for name in experiment.nets:
-        plan = make_plan(
-            experiment.verification,
-            depth,
-            net=name,
-            # the net's own set is checked with the net
-            uncertainty_set={"name": POINT},
-        )
-        for ball in plan.every_ball():
-            _check_radius(ball, specification)
-
-
-def _check_radius(uncertainty_set: UncertaintySet, specification: Specification) -> None:
-    dimensions = math.prod(specification.image_shape)
-    diameter = {
-        "l1": float(dimensions),
-        "l2": dimensions**0.5,
-        "linf": 1.0,
-        "tangent": dimensions**0.5,
-    }
-    largest = diameter.get(uncertainty_set.name)
-    if largest is not None and uncertainty_set.radius > largest:
-        raise InputError(
-            f"radius is {uncertainty_set.radius}; the pixel box [0, 1] is only {largest:.6g} across"
-        )
+def _without_name(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in _given(options).items() if key != "name"}

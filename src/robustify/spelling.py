@@ -10,7 +10,6 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from robustify.configuration import Experiment
-from robustify.errors import InputError
 
 
 def stray_parameters(parameters: Mapping[str, Any]) -> list[str]:
@@ -28,40 +27,33 @@ def stray_parameters(parameters: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def check_options(
+def option_problems(
     name: str,
     make: Callable[..., object],
     options: Mapping[str, Any],
     *,
     given: Collection[str] = (),
-) -> None:
-    """Check that ``make`` takes every option by name, and values of its type; numbers must be finite.
+) -> dict[str, str]:
+    """Return what is wrong with options that ``make`` is to be given: unknown names and values of another type.
 
     Args:
-        name: of what is made, for the message.
+        name: of what is made, for the complaints.
         make: a class or function that takes its options by name only, with types. A class may pass on
             to its bases what it doesn't name.
-        options: those given to it.
+        options: those given to it; numbers must be finite.
         given: names that aren't options, because whoever makes the part fills them in.
 
-    Raises:
-        InputError: naming every option that it doesn't take, and the nearest that it does, and every value of
-            another type.
+    Returns:
+        A complaint by option, for those that are wrong.
     """
     known = {option: kind for option, kind in _options_of(make).items() if option not in given}
-    problems = [
-        f"option {option!r} of {name!r} is unknown{did_you_mean(option, known)}"
-        for option in options
-        if option not in known
-    ]
-    problems += [
-        f"option {option!r} of {name!r} is {value!r}: {complaint}"
-        for option, value in options.items()
-        if option in known
-        for complaint in _complaints(known[option], value)
-    ]
-    if problems:
-        raise InputError("; ".join(problems))
+    problems: dict[str, str] = {}
+    for option, value in options.items():
+        if option not in known:
+            problems[option] = f"is unknown to {name!r}{did_you_mean(str(option), known)}"
+        elif complaints := _complaints(known[option], value):
+            problems[option] = f"{'; '.join(complaints)} (got {value!r:.80})"
+    return problems
 
 
 def _options_of(make: Callable[..., object]) -> dict[str, Any]:
@@ -88,7 +80,8 @@ def _complaints(kind: Any, value: object) -> list[str]:
             kind, config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
         ).validate_python(value, strict=True)
     except ValidationError as error:
-        return [problem["msg"] for problem in error.errors()]
+        # a union complains once for every type it could be
+        return list(dict.fromkeys(problem["msg"] for problem in error.errors()))
     return []
 
 

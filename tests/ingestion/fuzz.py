@@ -51,6 +51,12 @@ def seeds() -> dict[str, tuple[bytes, Callable[[Path], object]]]:
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
 
+    extended = io.BytesIO()
+    with tarfile.open(fileobj=extended, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("package/" + "i" * 120)
+        member.pax_headers, member.size = {"comment": "long" * 20, "mtime": "1.5"}, len(idx)
+        tar.addfile(member, io.BytesIO(idx))
+
     def unpack(path: Path) -> None:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             extract_members(path, Path(folder), ("labels.json", "images"))
@@ -67,6 +73,7 @@ def seeds() -> dict[str, tuple[bytes, Callable[[Path], object]]]:
         "tgz": (archive.getvalue(), unpack),
         # the same without compression, so that mutations reach the headers
         "tar": (gzip.decompress(archive.getvalue()), unpack),
+        "pax.tar": (extended.getvalue(), unpack),
     }
 
 
@@ -146,4 +153,4 @@ if __name__ == "__main__":
     options = parser.parse_args()
     decoders.PNG_BATCH, decoders.CIFAR_BATCH = (1024, BATCH), BATCH
     for outcome, count in sorted(fuzz(options.cases, options.seed).items()):
-        print(f"{outcome:14} {count}")
+        print(f"{outcome:16} {count}")

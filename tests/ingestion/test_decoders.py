@@ -5,6 +5,8 @@ import io
 import json
 import struct
 import tarfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -127,17 +129,70 @@ def test_an_archive_that_unpacks_to_more_than_any_genuine_one_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "LARGEST_ARCHIVE", 2**20)
-    # neither a member that nobody asked for nor a name of two million letters is unpacked to its end
+    # a member that nobody asked for isn't unpacked to its end
     unwanted = tarfile.TarInfo("unwanted")
     unwanted.size = 2**21
-    long_name = tarfile.TarInfo("a" * 2**21)
-    for number, member in enumerate((unwanted, long_name)):
-        archive = tmp_path / f"{number}.tgz"
-        with tarfile.open(archive, "w:gz", format=tarfile.GNU_FORMAT) as tar:
-            tar.addfile(member, io.BytesIO(bytes(member.size)))
-        assert archive.stat().st_size < 2**14
-        with pytest.raises(DataError, match=rf"{number}\.tgz unpacks to more than 1048576 bytes"):
-            extract_members(archive, tmp_path, ["wanted"])
+    archive = tmp_path / "a.tgz"
+    with tarfile.open(archive, "w:gz", format=tarfile.GNU_FORMAT) as tar:
+        tar.addfile(unwanted, io.BytesIO(bytes(unwanted.size)))
+    assert archive.stat().st_size < 2**14
+    with pytest.raises(DataError, match=r"a\.tgz unpacks to more than 1048576 bytes"):
+        extract_members(archive, tmp_path, ["wanted"])
+
+
+def with_header(kind: bytes, content: bytes) -> bytes:
+    header = tarfile.TarInfo("header")
+    header.type, header.size = kind, len(content)
+    return header.tobuf() + content + bytes(-len(content) % 512)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        # Python takes time in the square of a header's length over this one
+        (with_header(tarfile.XHDTYPE, b"1" * 2**21), "extended header of 2097152 bytes"),
+        (with_header(tarfile.XGLTYPE, b"1" * 2**21), "extended header of 2097152 bytes"),
+        (with_header(tarfile.GNUTYPE_LONGNAME, b"a" * 2**21), "extended header of 2097152 bytes"),
+        (with_header(tarfile.GNUTYPE_LONGLINK, b"a" * 2**21), "extended header of 2097152 bytes"),
+        # each of these is read while the one before is
+        (with_header(tarfile.XHDTYPE, b"8 a=b\n") * 60_000, "recursion"),
+        (tarfile.TarInfo("empty").tobuf() * 1001, "a.tgz has more than 1000 members"),
+    ],
+)
+def test_an_archive_of_odd_headers_is_refused_at_once(
+    tmp_path: Path, content: bytes, complaint: str
+) -> None:
+    archive = tmp_path / "a.tgz"
+    archive.write_bytes(gzip.compress(content, 1))
+    with pytest.raises(DataError, match=complaint):
+        extract_members(archive, tmp_path, ["wanted"])
+
+
+def test_the_longest_headers_that_are_taken_cost_no_time(tmp_path: Path) -> None:
+    digits = b"1" * sources.LARGEST_HEADER
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(
+        (with_header(tarfile.XGLTYPE, digits) + tarfile.TarInfo("empty").tobuf()) * 250
+    )
+    started = time.monotonic()
+    with suppress(DataError):
+        extract_members(archive, tmp_path, ["wanted"])
+    assert time.monotonic() - started < 20
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"")
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(
+        DataError, match=r"train-images-idx3-ubyte can't be read: Permission denied"
+    ):
+        from_directory(specification_of("mnist"), tmp_path)
 
 
 def test_an_empty_directory_says_what_it_lacks(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from click import ClickException
@@ -35,7 +35,7 @@ class CheckedParameters:
         try:
             self._experiments = experiments_of(context.params)
         except ConfigurationError as error:
-            problems += [str(error), *_further(error.readable)]
+            problems += [str(error), *_further(error)]
         if problems:
             raise ClickException("; ".join(problems))
         pipeline_registry.use_experiments(self._experiments)
@@ -46,15 +46,17 @@ class CheckedParameters:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Make every part that a parameter names, so that a wrong name or value shows now."""
-        from robustify.preflight import check
+        from robustify.preflight import problems_of
 
         tags = {tag for node in pipeline.nodes for tag in node.tags}
-        try:
-            for name, experiment in self._experiments.items():
-                if name in tags:
-                    check(name, experiment)
-        except InputError as error:
-            raise ClickException(str(error)) from error
+        problems = [
+            f"{key}: {complaint}"
+            for name, experiment in self._experiments.items()
+            if name in tags
+            for key, complaint in problems_of(name, experiment)
+        ]
+        if problems:
+            raise ClickException("; ".join(problems))
         _require_seeds(pipeline, catalog)
         _require_nets(pipeline, catalog)
 
@@ -73,18 +75,20 @@ class CheckedParameters:
             cause = cause.__cause__
         if isinstance(cause, InputError | FileNotFoundError):
             raise ClickException(str(cause)) from error
+        if isinstance(error, DatasetError) and str(error).startswith("Failed while loading"):
+            what = " ".join(str(error).split())
+            raise ClickException(f"{what[:500]}; remove that file, and make it again") from error
         return result
 
 
-def _further(experiments: Mapping[str, Experiment]) -> Iterator[str]:
+def _further(error: ConfigurationError) -> Iterator[str]:
     """Yield what is wrong with the values, so that it isn't found only when the keys are mended."""
-    from robustify.preflight import check
+    from robustify.preflight import problems_of
 
-    for name, experiment in experiments.items():
-        try:
-            check(name, experiment)
-        except InputError as error:
-            yield str(error)
+    for name, experiment in error.readable.items():
+        for key, complaint in problems_of(name, experiment):
+            if not error.explains(key, complaint):
+                yield f"{key}: {complaint}"
 
 
 def _require_seeds(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Generator
 from contextlib import suppress
+from pathlib import Path
+from traceback import walk_tb
 from urllib.parse import urlsplit
 
 from click import ClickException
 from kedro.framework.hooks import hook_impl
 
+from robustify.credentials import without_credentials
+
 logger = logging.getLogger(__name__)
 
 SECONDS = 5.0
+_SQLITE = "sqlite:///"
 
 
 class TolerantTracking:
@@ -27,6 +31,7 @@ class TolerantTracking:
     def after_context_created(self) -> Generator[None, object, object]:
         """Refuse to start without the tracking server, or without room in the store."""
         _check_server()
+        _check_file()
         return (yield from self._refusing())
 
     @hook_impl(wrapper=True, tryfirst=True)
@@ -55,13 +60,11 @@ class TolerantTracking:
         return (yield from self._tolerating())
 
     def _refusing(self) -> Generator[None, object, object]:
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
         try:
             return (yield)
-        # MLflow lets its database speak for itself while it makes the tables
-        except (MlflowException, SQLAlchemyError) as error:
+        except Exception as error:
+            if not _is_of_mlflow(error):
+                raise
             raise ClickException(
                 f"MLflow's store {_store()} takes nothing ({_reason(error)}); "
                 f"mend that, or name another one by MLFLOW_TRACKING_URI"
@@ -90,7 +93,7 @@ def _check_server() -> None:
     try:
         # whatever it says, it answers; certificates are MLflow's affair
         with suppress(requests.exceptions.SSLError):
-            requests.get(f"{uri.geturl().rstrip('/')}/health", timeout=SECONDS)
+            requests.get(f"{uri.geturl().rstrip('/')}/health", timeout=SECONDS, stream=True).close()
     except requests.RequestException as error:
         slow = isinstance(error, requests.Timeout)
         reason = f"nothing within {SECONDS:.0f} seconds" if slow else "no connection"
@@ -101,17 +104,40 @@ def _check_server() -> None:
         ) from error
 
 
+def _check_file() -> None:
+    """Refuse a database file that can't be written: MLflow would try for minutes."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not uri.startswith(_SQLITE):
+        return
+    path = Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute()
+    folder = next(parent for parent in path.parents if parent.exists())
+    for place in (path, folder):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise ClickException(
+                f"MLflow's store {uri} takes nothing ({place} can't be written); make it writable, "
+                f"or name another one by MLFLOW_TRACKING_URI"
+            )
+
+
+def _is_of_mlflow(error: BaseException) -> bool:
+    """Return whether an error is MLflow's or was raised somewhere inside it: a driver it lacks, a folder it can't make."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    # MLflow lets its database speak for itself while it makes the tables
+    if isinstance(error, MlflowException | SQLAlchemyError):
+        return True
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    return any(name.partition(".")[0] == "mlflow" for name in frames)
+
+
 def _store() -> str:
     """Return where MLflow keeps its runs, without user and password."""
-    return _without_credentials(os.environ.get("MLFLOW_TRACKING_URI", ""))
-
-
-def _without_credentials(text: str) -> str:
-    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
+    return without_credentials(os.environ.get("MLFLOW_TRACKING_URI", ""))
 
 
 def _reason(error: BaseException) -> str:
     # the first cause says it in a line; what MLflow and its database put around it doesn't
     while error.__cause__ is not None:
         error = error.__cause__
-    return _without_credentials(str(error).partition("\n")[0])[:200]
+    return without_credentials(str(error).partition("\n")[0])[:200]

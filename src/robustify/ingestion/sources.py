@@ -30,6 +30,16 @@ from robustify.ingestion.specification import (
 MIRROR_TIMEOUT_SECONDS = 10
 PACKAGE_TIMEOUT_SECONDS = 900
 LARGEST_ARCHIVE = 8 * decoders.LARGEST_FILE
+# many times what the genuine archives have
+MOST_MEMBERS = 1000
+LARGEST_HEADER = 4 * 2**10
+_EXTENDED_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CIFAR_BINARY = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -42,13 +52,18 @@ def from_directory(specification: Specification, directory: Path) -> RawData:
     Raises:
         DataError: if no known format's files are there, or one is damaged.
     """
-    if not directory.is_dir():
-        raise MissingFilesError(f"{directory} isn't a directory")
     formats = _FORMATS[specification.name]
-    for marker, decode in formats:
-        folders = sorted({path.parent for path in directory.rglob(f"{marker}*")})
-        if folders:
-            return decode(folders[0])
+    try:
+        if not directory.is_dir():
+            raise MissingFilesError(f"{directory} isn't a directory")
+        for marker, decode in formats:
+            folders = sorted({path.parent for path in directory.rglob(f"{marker}*")})
+            if folders:
+                return decode(folders[0])
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or directory} can't be read: {error.strerror or error}"
+        ) from error
     raise MissingFilesError(
         f"{directory} has none of {', '.join(marker for marker, _ in formats)} "
         f"that {specification.name} is read from"
@@ -111,8 +126,13 @@ def extract_members(archive: Path, directory: Path, names: Sequence[str]) -> Non
         DataError: if the archive is damaged, or unpacks to more than any genuine one.
     """
     try:
-        with _unzipped(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
+        with (
+            _unzipped(archive) as stream,
+            tarfile.open(fileobj=stream, mode="r|", tarinfo=_BoundedHeader) as tar,
+        ):
+            for number, member in enumerate(tar):
+                if number == MOST_MEMBERS:
+                    raise DataError(f"{archive.name} has more than {MOST_MEMBERS} members")
                 name = Path(member.name).name
                 content = tar.extractfile(member) if member.isreg() and name in names else None
                 if content is not None:
@@ -122,10 +142,21 @@ def extract_members(archive: Path, directory: Path, names: Sequence[str]) -> Non
                         )
                     with (directory / name).open("wb") as file:
                         shutil.copyfileobj(content, file)
-    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{archive.name} can't be unpacked ({_one_line(error)})") from error
+
+
+class _BoundedHeader(tarfile.TarInfo):
+    """A member whose extended headers are short: Python reads them whole, in time that grows with their square."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _EXTENDED_HEADERS and self.size > LARGEST_HEADER:
+            raise tarfile.ReadError(
+                f"an extended header of {self.size} bytes, more than {LARGEST_HEADER}"
+            )
+        return cast(tarfile.TarInfo, super()._proc_member(tar))  # type: ignore[misc]
 
 
 class _Bounded(io.RawIOBase):

@@ -40,7 +40,7 @@ def make_net(name: str, **options: Any) -> nn.Module:
         raise InputError(f"net {name!r} is unknown; known: {', '.join(NETS)}")
     try:
         return NETS[name](**{key: value for key, value in options.items() if value is not None})
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError, LookupError) as error:
         raise InputError(f"net {name!r} with options {options}: {error}") from error
 
 
