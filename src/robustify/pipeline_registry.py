@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from kedro.config import OmegaConfigLoader
 from kedro.framework.project import settings
 from kedro.pipeline import Pipeline
 
@@ -16,6 +15,7 @@ from robustify.configuration import (
     experiments_of,
     needs_tangent_planes,
 )
+from robustify.loader import ReadableConfigLoader
 from robustify.pipelines.adversarial_set.pipeline import create_pipeline as attack
 from robustify.pipelines.evaluation.pipeline import create_pipeline as evaluate
 from robustify.pipelines.feedback.pipeline import create_pipeline as feed_back
@@ -187,7 +187,7 @@ def _sum(pipelines: Iterable[Pipeline]) -> Pipeline:
 
 def _experiments_on_disk() -> dict[str, Experiment]:
     conf = Path(__file__).parents[2] / "conf"
-    loader = OmegaConfigLoader(str(conf), **settings.CONFIG_LOADER_ARGS)
+    loader = ReadableConfigLoader(str(conf), **settings.CONFIG_LOADER_ARGS)
     try:
         return experiments_of(loader["parameters"])
     except ConfigurationError as error:

@@ -1,0 +1,95 @@
+"""What a user gets wrong ends in one line, before any work."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from .project import Project
+
+RUN = ("run", "--pipeline=mnist_robust", "--env=quick")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("project"))
+
+
+def refusal(project: Project, *arguments: str, **environment: str) -> str:
+    refused = project.kedro(*arguments, check=False, **environment)
+    told = " ".join((refused.stdout + refused.stderr).split())
+    assert refused.returncode != 0
+    assert "Traceback" not in told
+    assert not (project.folder / "data/06_models").exists()
+    return told.partition("Error: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            "mnist: {seeed: 1, training: {epochs: 0}, nets: {l2: {uncertainty_set: {radus: 1}}}}",
+            "mnist.training.epochs: Input should be greater than or equal to 1 (got 0)"
+            "|mnist.seeed: is unknown; did you mean seed?"
+            "|mnist.nets.l2.uncertainty_set.radus: is unknown to 'l2'; did you mean radius?",
+        ),
+        ("- 1", "{path} must hold a mapping, 'name: value' on each line"),
+        ("mnist: [", "{path}: while parsing a flow"),
+        ("mnist: 3", "mnist: must be a mapping of parameters"),
+        ("mnist: {seed: 1}\nmnist: {seed: 2}", "{path}: while constructing a mapping"),
+    ],
+)
+def test_a_mistake_in_a_file_of_parameters_is_one_line(
+    project: Project, content: str, expected: str
+) -> None:
+    path = project.folder / "conf/local/parameters_mine.yml"
+    path.write_text(content)
+    try:
+        told = refusal(project, "run", "--pipeline=mnist_robust")
+        assert all(part in told for part in expected.format(path=path).split("|"))
+    finally:
+        path.unlink()
+
+
+def test_an_environment_that_is_not_there_is_named_with_those_that_are(project: Project) -> None:
+    told = refusal(project, "run", "--pipeline=mnist_robust", "--env=qick")
+    assert "did you mean quick?; it has base, local, paper, quick, robust" in told
+
+
+@pytest.mark.parametrize(
+    ("store", "reason"),
+    [
+        ("nothing://there", "unsupported URI"),
+        ("sqlite:////dev/null/mlflow.db", "File exists"),
+        ("postgresql://ann:hunter2@127.0.0.1/runs", "psycopg"),
+    ],
+)
+def test_a_store_that_cannot_be_is_one_line_in_seconds(
+    project: Project, store: str, reason: str
+) -> None:
+    started = time.monotonic()
+    told = refusal(project, *RUN, MLFLOW_TRACKING_URI=store)
+    assert time.monotonic() - started < 30
+    assert "takes nothing" in told
+    assert reason in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs namespaces")
+def test_a_store_in_a_folder_that_cannot_be_written_is_one_line_in_seconds(
+    project: Project, tmp_path: Path
+) -> None:
+    started = time.monotonic()
+    refused = project.kedro(
+        *RUN,
+        check=False,
+        before=f"mount -t tmpfs -o ro tmpfs {tmp_path}",
+        MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/mlflow.db",
+    )
+    assert time.monotonic() - started < 30
+    assert refused.returncode != 0
+    told = " ".join((refused.stdout + refused.stderr).split())
+    assert f"{tmp_path} can't be written); make it writable" in told
