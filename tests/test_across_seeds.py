@@ -32,7 +32,8 @@ def measured_of(seeds: tuple[int, ...]) -> dict[tuple[int, str, str], Any]:
     for seed in seeds:
         stored = LABELS[: 20 + seed]
         found[seed, "", "adversarial_set"] = Tensors(
-            {"labels": torch.from_numpy(stored)},
+            # every image is there twice, but for the last of an odd number
+            {"labels": torch.from_numpy(stored), "source": torch.arange(len(stored)) // 2},
             {
                 "tensors_sha256": f"set {seed}",
                 "size": len(stored),
@@ -123,6 +124,7 @@ def test_the_details_are_those_stored() -> None:
     assert (row["norm"], row["epsilon"], row["accuracy"]["mean"]) == ("linf", 0.1, 0.5)
     assert not linf["trains_on_points"]
     assert details["nets"]["control"]["trains_on_points"]
+    assert summary["tests"]["adversarial_set"]["linf"]["by_image"][0]["images"] == 10
     # of twenty examples linf has eighteen, l2 the first fifteen of them
     best = details["best_on_adversarial_set"]
     assert set(best) == {"l2"}

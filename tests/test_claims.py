@@ -26,6 +26,7 @@ def paired(difference: float, p_value: float, low: float = 0.0, high: float = 0.
     return {
         "difference": over_seeds([difference]),
         "by_seed": [each],
+        "by_image": [{"images": 150, "p_value": p_value}],
         "interval": [low, high],
     }
 
@@ -149,6 +150,7 @@ def put(tree: Any, path: str, value: Any) -> None:
         ("C1", "summary", "tests/test_set/l2/interval", [-0.001, 0.02], "in part"),
         ("C2", "summary", "tests/adversarial_set/l2/by_seed/0/p_value", 0.06, "in part"),
         ("C2", "summary", "tests/adversarial_set/l2/by_seed/0/difference", -0.2, "in part"),
+        ("C2", "summary", "tests/adversarial_set/l2/by_image/0/p_value", 0.06, "in part"),
         # behind the control, though ahead of the baseline
         ("C3", "details", "nets/l2/fgsm/0.2", over_seeds([0.25]), "in part"),
         ("C4", "details", "nets/linf/curves/seconds", [[30.0] * 3], "in part"),

@@ -29,7 +29,9 @@ def test_the_summary_says_what_the_counts_say() -> None:
         rights({"baseline": 0, "control": 60, "l2": 80}, 100, seed=2),
         rights({"baseline": 0, "control": 50, "l2": 90}, 120, seed=3),
     ]
-    found = json.loads(json.dumps(summarise([0, 1], on_test, stored)))
+    # every image twice; then every image once, which changes nothing
+    sources = [np.arange(100) % 50, np.arange(120)]
+    found = json.loads(json.dumps(summarise([0, 1], on_test, stored, sources)))
     assert found["seeds"] == [0, 1]
     assert found["adversarial_set"]["size"] == [100, 120]
     l2 = found["nets"]["l2"]
@@ -56,3 +58,13 @@ def test_the_summary_says_what_the_counts_say() -> None:
     assert found["tests"]["adversarial_set"]["l2"]["by_seed"][1]["difference"] == pytest.approx(
         40 / 120
     )
+    recovered = found["tests"]["adversarial_set"]["l2"]
+    leads = (stored[0]["l2"].astype(int) - stored[0]["control"]).reshape(2, 50).sum(0)
+    assert recovered["by_image"][0] == {
+        "images": 50,
+        "only_first": int((leads > 0).sum()),
+        "only_second": int((leads < 0).sum()),
+        "p_value": mcnemar(int((leads > 0).sum()), int((leads < 0).sum())),
+    }
+    for key in ("images", "only_first", "only_second", "p_value"):
+        assert recovered["by_image"][1][key] == recovered["by_seed"][1][key]

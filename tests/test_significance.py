@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import bootstrap, norm
 
 from robustify.errors import InputError
-from robustify.significance import bootstrap_interval, compare, mcnemar, over_seeds
+from robustify.significance import bootstrap_interval, by_image, compare, mcnemar, over_seeds
 
 
 def binomial_tail(successes: int, trials: int) -> float:
@@ -60,6 +60,17 @@ def test_mean_and_deviation_over_seeds() -> None:
     )
     assert found["values"] == [1.0, 2.0, 4.0]
     assert over_seeds([1.0])["std"] is None
+
+
+def test_examples_of_one_image_count_once() -> None:
+    #                  A     A      A      B     B      C     D
+    first = np.array([True, True, False, True, False, True, False])
+    second = np.array([False, False, True, False, True, False, True])
+    found = by_image(first, second, np.array([7, 7, 7, 2, 2, 5, 4]))
+    # A and C for the first, D for the second, B for neither
+    assert found == {"images": 4, "only_first": 2, "only_second": 1, "p_value": mcnemar(2, 1)}
+    with pytest.raises(InputError, match=r"shapes \(7,\), \(7,\) and \(6,\)"):
+        by_image(first, second, np.arange(6))
 
 
 def test_bad_values_are_refused() -> None:

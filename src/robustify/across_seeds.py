@@ -82,7 +82,8 @@ def gather(
         "transfer": dict(transfer),
         "paper": settings["paper"],
     }
-    return summarise(seeds, on_test_set, on_stored_set), details
+    sources = [measured[seed, "", "adversarial_set"].tensors["source"].numpy() for seed in seeds]
+    return summarise(seeds, on_test_set, on_stored_set, sources), details
 
 
 def _on_stored_set(measured: Mapping[Key, Any], seed: int, nets: list[str]) -> dict[str, Right]:

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from robustify.configuration import BASELINE
-from robustify.significance import Right, bootstrap_interval, compare, over_seeds
+from robustify.significance import Right, bootstrap_interval, by_image, compare, over_seeds
 
 CONTROL = "control"
 _BOOTSTRAP_SEED = 0
@@ -19,6 +20,7 @@ def summarise(
     seeds: Sequence[int],
     on_test_set: Sequence[Mapping[str, Right]],
     on_stored_set: Sequence[Mapping[str, Right]],
+    sources: Sequence[npt.NDArray[Any]],
 ) -> dict[str, Any]:
     """Return means over seeds and paired tests: against the baseline on the test set, the control on the stored one.
 
@@ -30,6 +32,7 @@ def summarise(
         seeds: of the experiment.
         on_test_set: for each seed, which test images each net has right, by net.
         on_stored_set: for each seed, which examples of that seed's set each net has right, by net.
+        sources: for each seed, the test image that each of those examples was made of.
     """
     nets = list(on_test_set[0])
     generator = np.random.default_rng(_BOOTSTRAP_SEED)
@@ -52,7 +55,13 @@ def summarise(
                 if net != BASELINE
             },
             "adversarial_set": {
-                net: _against(CONTROL, net, on_stored_set, generator, same_images=False)
+                net: {
+                    **_against(CONTROL, net, on_stored_set, generator, same_images=False),
+                    "by_image": [
+                        by_image(right[net], right[CONTROL], source)
+                        for right, source in zip(on_stored_set, sources, strict=True)
+                    ],
+                }
                 for net in nets
                 if CONTROL in nets and net not in (BASELINE, CONTROL)
             },

@@ -98,6 +98,37 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, only_first + only_second).pvalue)
 
 
+def by_image(first: Right, second: Right, sources: npt.NDArray[Any]) -> dict[str, Any]:
+    """Return McNemar's exact test where several examples may come of one image, so that they aren't independent.
+
+    An image counts for the net that has more of its examples right, and for neither if both have as many.
+
+    Args:
+        first: whether the first net has each example right, bool, shape (N,).
+        second: whether the second net has it, bool, shape (N,).
+        sources: the image that each example was made of, shape (N,).
+
+    Returns:
+        ``images``: how many there are, ``only_first``, ``only_second``: for how many either net counts, and ``p_value``.
+
+    Raises:
+        InputError: if the shapes differ.
+    """
+    if not first.shape == second.shape == sources.shape:
+        raise InputError(
+            f"examples are compared, got shapes {first.shape}, {second.shape} and {sources.shape}"
+        )
+    images, image_of_example = np.unique(sources, return_inverse=True)
+    leads = np.bincount(image_of_example, weights=first.astype(np.int64) - second)
+    only_first, only_second = int((leads > 0).sum()), int((leads < 0).sum())
+    return {
+        "images": len(images),
+        "only_first": only_first,
+        "only_second": only_second,
+        "p_value": mcnemar(only_first, only_second),
+    }
+
+
 def bootstrap_interval(
     differences: npt.NDArray[Any],
     *,
