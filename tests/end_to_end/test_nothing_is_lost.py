@@ -91,6 +91,17 @@ def test_a_run_stopped_politely_stores_its_state_and_goes_on(
     assert runs_of(project.store) == WHOLE
 
 
+def test_ctrl_c_while_kedro_starts_ends_in_order(project: Project) -> None:
+    process = project.start(*RUN)
+    wait_for(project.folder / "run.log", "Kedro project", process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 128 + signal.SIGINT
+    log = (project.folder / "run.log").read_text()
+    assert "the same command goes on from here" in log
+    assert "Traceback" not in log
+    assert not (project.folder / "data/06_models").exists()
+
+
 def test_any_change_trains_again_and_nothing_else_does(whole: Project) -> None:
     folder = whole.folder / "data/06_models/checkpoints"
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}

@@ -20,14 +20,15 @@ class CleanTermination:
     A training that is going on answers the signal itself: it stores its state first.
     """
 
+    def __init__(self) -> None:
+        # Kedro makes the hooks first of all, and takes seconds until the pipeline runs
+        if _is_command("run"):
+            self._answer()
+
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self) -> None:
         """Answer signals by leaving in order."""
-        if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                # shells start jobs in the background with Ctrl-C ignored
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    signal.signal(number, _leave)
+        self._answer()
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -39,12 +40,25 @@ class CleanTermination:
         """Leave signals to whoever comes next."""
         self._restore()
 
+    def _answer(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                # shells start jobs in the background with Ctrl-C ignored
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, _leave)
+
     def _restore(self) -> None:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 if signal.getsignal(number) is _leave:
                     usual = number == signal.SIGINT
                     signal.signal(number, signal.default_int_handler if usual else signal.SIG_DFL)
+
+
+def _is_command(name: str) -> bool:
+    """Return whether this process is ``kedro NAME``, and no notebook or script that loads the project."""
+    # Kedro calls itself "python -m kedro" where it is
+    return sys.argv[0].endswith("kedro") and sys.argv[1:2] == [name]
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -55,6 +69,8 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _mark_killed() -> None:
+    if "mlflow" not in sys.modules:
+        return
     import mlflow
     from mlflow.exceptions import MlflowException
 
