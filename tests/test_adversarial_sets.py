@@ -11,6 +11,7 @@ from kedro.runner import SequentialRunner
 
 from robustify.errors import InputError
 from robustify.hooks import AdversarialSets
+from robustify.pipelines.adversarial_set.nodes import make_adversarial_set
 from robustify.storage import Tensors, TrainedNet
 
 from .conftest import LinearNet
@@ -29,6 +30,23 @@ def test_a_set_with_examples_stops_nothing() -> None:
 def test_a_pipeline_without_a_set_is_left_alone() -> None:
     nets = ("baseline", "control")
     assert trained_with(radius=1e-9, nets=nets, attacked=False) == ["baseline", "control"]
+
+
+def test_a_set_of_unclipped_steps_may_leave_the_pixel_box() -> None:
+    torch.manual_seed(0)
+    net = LinearNet(12, 4)
+    images = torch.randint(0, 256, (700, 3, 2, 2), dtype=torch.uint8)
+    labels = net(images.float() / 255).argmax(dim=1)
+    data = Tensors({"images": images, "labels": labels}, {"tensors_sha256": "data"})
+    baseline = TrainedNet(net, {}, {"tensors_sha256": "net", "seed": 0})
+    options = {"sets": {"linf": {"radius": 0.2, "step": "unclipped"}}}
+    found, _ = make_adversarial_set(baseline, data, options, "cpu")
+    examples, source = found.tensors["images"], found.tensors["source"]
+    assert float(examples.min()) < 0 < 1 < float(examples.max())
+    assert torch.allclose(
+        (examples - images[source] / 255).abs().amax((1, 2, 3)), torch.tensor(0.2)
+    )
+    assert not (net(examples).argmax(dim=1) == labels[source]).any()
 
 
 def trained_with(*, radius: float, nets: tuple[str, ...], attacked: bool = True) -> list[str]:
