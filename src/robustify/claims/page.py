@@ -11,8 +11,10 @@ import pandas as pd
 
 from robustify.claims.rules import CLAIMS, Claim, Finding, verdict_of
 from robustify.comparison import attacked_columns
+from robustify.configuration import BASELINE
 from robustify.levels import size_label
 from robustify.report import spread_in_per_cent
+from robustify.seeds import CONTROL
 from robustify.uncertainty import STEPS
 
 PAPER_TABLES = {"mnist": "Table 1", "cifar": "Table 2"}
@@ -281,7 +283,20 @@ def _objectives(one: Stored) -> str:
             f"{int(table['pgd_images'].max()):,} test images, `certified_ε` what interval bounds prove of the same images. "
             f"Command: `kedro run --pipeline={one.name}_objectives`",
             _table(shown, _rows_of_nets(table, shown)),
+            _most_accurate(table),
         ]
+    )
+
+
+def _most_accurate(table: pd.DataFrame) -> str:
+    """Return which net that isn't plain is best on the test set, and how it stands to the plain ones."""
+    accuracies = table.set_index("net")["test_accuracy"]
+    plain = accuracies[[net for net in (BASELINE, CONTROL) if net in accuracies.index]]
+    others = accuracies.drop(plain.index)
+    said = " and ".join(f"the {net}'s {accuracy:.2f}" for net, accuracy in plain.items())
+    return (
+        f"Most accurate of these {len(others)} on the test set is {others.idxmax()} with {others.max():.2f} %, against {said} "
+        f"({int((others > plain.max()).sum())} of {len(others)} are above both). That is one seed."
     )
 
 
