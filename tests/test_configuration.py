@@ -23,10 +23,11 @@ from robustify.errors import InputError
 from robustify.nets import make_net
 from robustify.nets.vgg import VGG
 from robustify.optimisers import make_descent
-from robustify.preflight import check, problems_of
+from robustify.preflight import problems_of
 from robustify.settings import CONFIG_LOADER_ARGS
 from robustify.spelling import stray_parameters
 
+from .checked import check
 from .conftest import PROJECT
 
 
@@ -131,8 +132,107 @@ def test_a_wrong_required_key_hides_no_other_mistake(
         experiments_of(parameters)
     assert [key for key in caught.value.keys if not key.startswith(f"mnist.{'.'.join(way)}")] == []
     found = further(caught.value)
-    assert sum("l2_literal.maximiser: maximiser 'fgsm' is unknown" in one for one in found) == 1
-    assert len(found) == 2 or way[0] == "nets", found
+    assert sum("l2_literal.maximiser.name: 'fgsm' is unknown" in one for one in found) == 1
+    assert len(found) == (1 if way[0] == "nets" else 2), found
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # options that a part can't be made with, whatever its name is
+        ({"training.schedule": {"name": "triangel", "warmup": "x"}}, ["training.schedule.name"]),
+        ({"training.schedule": {"name": "triangle", "steps": 3}}, ["training.schedule.steps"]),
+        ({"training.schedule.zzz": None}, ["training.schedule.zzz"]),
+        ({"training.optimiser.net": None}, ["training.optimiser.net"]),
+        ({"training.optimiser.steps": None}, ["training.optimiser.steps"]),
+        ({"objective": {"uncertainty_set": None}}, ["objective.uncertainty_set"]),
+        ({"net.zzz": None}, ["net.zzz"]),
+        ({"nets.l2.uncertainty_set.radius": None}, ["nets.l2.uncertainty_set.radius"]),
+        (
+            {"across_seeds.transfer.nets.fully_connected.net": {"name": ["x"]}},
+            ["across_seeds.transfer.nets.fully_connected.net.name"],
+        ),
+        # numbers that no machine counts to
+        ({"nets.l2.uncertainty_set.radius": HUGE}, ["nets.l2.uncertainty_set.radius"]),
+        ({"objectives.pgd.steps": HUGE}, ["objectives.pgd.steps"]),
+        ({"seed": int("f" * 5000, 16)}, ["seed"]),
+        ({"nets.l2.seed_offset": 2**64}, ["nets.l2.seed_offset"]),
+        ({"training.batch_size": 2**63}, ["training.batch_size"]),
+        ({"training.epochs": HUGE}, ["training.epochs"]),
+        ({"net.widths": [2**63, 2, 3]}, ["net.widths"]),
+        # one mistake beside another
+        *(
+            ({"device": "gpu", **changes}, ["device", key])
+            for key, changes in {
+                "verification.brief.attacks.Bad": {
+                    "verification.brief.attacks": {"Bad": {"name": "pgd"}}
+                },
+                "verification.brief.norms.linff": {"verification.brief.norms": {"linff": [0.1]}},
+                "readings.nets.Bad": {"readings.nets": {"Bad": {"uncertainty_set": {"name": "point"}}}},
+                "across_seeds.transfer.sets.l2": {"across_seeds.transfer.sets": {"l2": 3}},
+                "tangent_planes.neighbours": {"tangent_planes": {"neighbours": "x", "dimension": 25}},
+                "objectives.pgd.steps": {
+                    "objectives.pgd": {"epsilons": [0.1], "steps": "x", "relative_step": 0.01}
+                },
+                "nets": {"nets": None},
+                "nets.l2": {"nets.l2": 3},
+            }.items()
+        ),
+        (
+            {"objective": {"label_smoothing": -1.0, "name": "vat", "beta": -5}},
+            ["objective", "objective.label_smoothing"],
+        ),
+        ({"training.epochs": 0, "training.watch": {}}, ["training", "training.epochs"]),
+        ({"net.name": "resnet", "objective": {"name": "mixed", "alpha": 7}}, ["net.name", "objective"]),
+        ({"folder": "l2", "folder_x": 1}, ["folder", "folder_x"]),
+        ({"folder": "objectives"}, ["folder"]),
+        ({"nets.seed_1": {"uncertainty_set": {"name": "point"}}}, ["nets.seed_1"]),
+        ({"tangent_planes.dimension": 21}, ["tangent_planes"]),
+        (
+            {"across_seeds.transfer.nets.t": {"uncertainty_set": {"name": "tangent", "radius": 1.0}}},
+            ["across_seeds.transfer.nets.t"],
+        ),
+        (
+            # without layers that Muon descends on
+            {
+                "training.optimiser": {
+                    "name": "muon", "learning_rate": 0.1, "filter_learning_rate": 0.1
+                },
+            },
+            ["across_seeds.transfer.nets.fully_connected.training.optimiser"],
+        ),
+    ],
+)  # fmt: skip
+def test_every_mistake_is_named_and_nothing_else(
+    parameters: dict[str, Any], changes: dict[str, Any], expected: list[str]
+) -> None:
+    for path, value in changes.items():
+        *way, last = path.split(".")
+        inner: Any = parameters["mnist"]
+        for key in way:
+            inner = inner[key]
+        inner[last] = value
+    told: list[tuple[str, str]] = []
+    try:
+        experiments = experiments_of(parameters)
+    except ConfigurationError as error:
+        told = [(key, str(error)) for key in error.keys]
+        told += [tuple(one.split(": ", 1)) for one in further(error)]  # type: ignore[misc]
+        experiments = {}
+    told += [problem for name, one in experiments.items() for problem in problems_of(name, one)]
+    assert sorted({key for key, _ in told}) == [f"mnist.{key}" for key in sorted(expected)]
+    assert all(len(complaint) < 800 and "\n" not in complaint for _, complaint in told)
+
+
+@pytest.mark.parametrize("name", ["training", "..", "../x", "mnist.x", "Mnist", "seed_1", 3, ["x"]])
+def test_experiments_have_plain_names(parameters: dict[str, Any], name: Any) -> None:
+    if isinstance(name, str):
+        parameters[name] = parameters["mnist"]
+    with pytest.raises(ConfigurationError, match=r"experiments: .* must be of lower-case"):
+        experiments_of({**parameters, "experiments": ["mnist", name]})
 
 
 def test_contradictions_are_reported_beside_other_mistakes(parameters: dict[str, Any]) -> None:
@@ -164,7 +264,7 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         experiments_of({**parameters, "experiments": ["svhn"]})
     with pytest.raises(ConfigurationError, match="at least one"):
         experiments_of({**parameters, "experiments": []})
-    with pytest.raises(ConfigurationError, match="'experiments' lists mnist twice"):
+    with pytest.raises(ConfigurationError, match="experiments: lists mnist twice"):
         experiments_of({**parameters, "experiments": ["mnist", "cifar", "mnist"]})
 
 
@@ -247,8 +347,12 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         ("training.translation", 28, r"training\.translation: is 28; .*at most 27"),
         ("paper.adversarial_set_size", -5, r"mnist\.paper\.adversarial_set_size: .*got -5"),
         ("objective.maximiser", 3, r"objective\.maximiser: is unknown to 'worst_case'"),
-        ("nets.l2.objective", {"name": 3}, r"nets\.l2\.objective\.name: is 3; known: worst_case"),
-        ("net.widths", [10**30, 2, 3], "mnist.net: "),
+        (
+            "nets.l2.objective",
+            {"name": 3},
+            r"nets\.l2\.objective\.name: 3 is unknown; known: worst_case",
+        ),
+        ("net.widths", [10**30, 2, 3], r"mnist\.net\.widths: whole numbers must be below"),
         ("net.widths", [], "mnist.net: "),
         (
             "verification.full.autoattack",
@@ -258,7 +362,7 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         ("training.schedule.warmup", -1, "warmup is -1"),
         ("nets.Robust", {"uncertainty_set": {"name": "point"}}, "lower-case"),
         ("paper", {"nets": {"l2": 0.9}}, "mnist.paper.nets.l2"),
-        ("objective.name", "tikhonov", "mnist.objective: objective 'tikhonov' is unknown; known: "),
+        ("objective.name", "tikhonov", r"mnist\.objective\.name: 'tikhonov' is unknown; known: "),
         ("objective", {"name": "mixed", "alpha": 2}, r"mnist\.objective: alpha is 2"),
         (
             "nets.l2.objective",
@@ -408,9 +512,9 @@ def test_every_wrong_value_is_named_at_once(parameters: dict[str, Any]) -> None:
     message = str(caught.value)
     assert "\n" not in message
     for key in (
-        "net",
+        "net.name",
         "nets.l1.uncertainty_set.radius",
-        "nets.linf.uncertainty_set",
+        "nets.linf.uncertainty_set.name",
         "adversarial_set.sets.l2",
     ):
         assert f"mnist.{key}: " in message

@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from robustify import journal as module
+from robustify.credentials import without_credentials
 from robustify.errors import InputError
 from robustify.journal import Journal, NetRun
 
@@ -165,6 +166,9 @@ def test_a_damaged_line_keeps_no_other_from_being_sent(
         {**entry, "metrics": [1.0]},
         {**entry, "metrics": {"loss": "low"}},
         {**entry, "step": 1.5},
+        {**entry, "step": 10**30},
+        {**entry, "timestamp": -1},
+        {**entry, "status": "DONE"},
         {**entry, "more": 1},
         3,
     ]
@@ -176,6 +180,43 @@ def test_a_damaged_line_keeps_no_other_from_being_sent(
     assert not unsent.exists()
     aside = unsent.with_suffix(".unreadable").read_text().splitlines()
     assert [json.loads(one) for one in aside] == damaged
+
+
+def test_a_journal_that_cannot_be_mended_stops_nothing(
+    journal: Journal, unsent: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    unsent.parent.mkdir()
+    unsent.write_text("[" * 200_000)
+    # in the way of what is put aside
+    unsent.with_suffix(".unreadable").mkdir()
+    journal.deliver()
+    assert "can't be written: Is a directory" in caplog.text
+    assert not unsent.exists()
+    unsent.mkdir()
+    journal.deliver()
+    assert "can't be read: Is a directory" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://ann:hunter2@host/x", "http://host/x"),
+        ("http://ann:hun@ter2@host", "http://host"),
+        ("postgresql://ann:hun/ter2@host/db", "postgresql://host/db"),
+        ("postgresql://ann:hun ter2@host/db", "postgresql://host/db"),
+        ("https://host/?password=hunter2&x=1", "https://host/?password=...&x=1"),
+        ("https://host/?sslpassword=hunter2", "https://host/?sslpassword=..."),
+        (
+            "https://host/?api_key=hunter2;authorization=hunter2",
+            "https://host/?api_key=...;authorization=...",
+        ),
+        ("https://host/?monkey=banana", "https://host/?monkey=banana"),
+        ("sqlite:////tmp/mlflow.db", "sqlite:////tmp/mlflow.db"),
+    ],
+)
+def test_addresses_are_shown_without_credentials(address: str, shown: str) -> None:
+    assert without_credentials(address) == shown
+    assert without_credentials(f"no answer from {address}") == f"no answer from {shown}"
 
 
 def test_no_password_is_written_down(

@@ -13,9 +13,9 @@ from robustify.configuration import ConfigurationError, experiments_of
 from robustify.errors import InputError
 from robustify.pipeline_registry import experiment_pipeline, seeds_pipeline
 from robustify.placement import place, seed_of
-from robustify.preflight import check
 from robustify.settings import CONFIG_LOADER_ARGS
 
+from .checked import check
 from .conftest import PROJECT
 
 

@@ -13,9 +13,9 @@ from robustify.configuration import ConfigurationError, experiments_of
 from robustify.errors import InputError
 from robustify.pipeline_registry import register_pipelines, use_experiments
 from robustify.pipelines.verification.pipeline import create_pipeline
-from robustify.preflight import check
 from robustify.tracking import verification_metrics
 
+from .checked import check
 from .conftest import PROJECT
 from .test_configuration import load
 
@@ -119,11 +119,15 @@ def test_dvc_knows_what_a_verification_reads_and_writes(
         ("brief.norms", {}, "mnist.verification.brief.norms"),
         ("brief.norms", {"l7": [0.1]}, "mnist.verification.brief.norms"),
         ("brief.norms.linf", [0.0], "greater than 0"),
-        ("brief.norms.linf", [1.5], r"mnist\.verification\.brief: radius is 1\.5"),
-        ("full.attacks.pgd_20.name", "fgsm", r"mnist\.verification\.full: attack 'fgsm'"),
+        ("brief.norms.linf", [1.5], r"mnist\.verification\.brief\.norms\.linf: radius is 1\.5"),
+        ("full.attacks.pgd_20.name", "fgsm", r"full\.attacks\.pgd_20\.name: 'fgsm' is unknown"),
         ("full.attacks.pgd_20.step", 3, "step"),
         ("full.attacks.autoattack", {"name": "autoattack"}, "neither autoattack"),
-        ("full.autoattack.l7", {"norm": "l2", "epsilon": 1.0}, "'l7', which isn't there; known"),
+        (
+            "full.autoattack.l7",
+            {"norm": "l2", "epsilon": 1.0},
+            r"autoattack\.l7: is no net of the experiment; known",
+        ),
         ("full.autoattack.l2.epsilon", 30.0, "only 28 across"),
         ("full.image", 3, "did you mean images"),
         ("on_failure", "ignore", "'raise' or 'flag'"),

@@ -7,12 +7,12 @@ the keys, their types and their ranges.
 from __future__ import annotations
 
 import copy
-import difflib
 import functools
 import itertools
 import math
 import operator
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -29,6 +29,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from robustify.errors import InputError
+from robustify.spelling import LARGEST, did_you_mean, shown
 
 # stage tags of the pipelines, so that --tags=NAME means one thing
 RESERVED = {
@@ -51,12 +52,25 @@ RESERVED = {
 
 
 def _net_name(name: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in RESERVED:
-        raise ValueError(
-            f"net {name!r} must be of lower-case letters, digits and _, and none of "
-            f"{', '.join(sorted(RESERVED))}"
-        )
+    if not _is_plain(name):
+        raise ValueError(f"net {name!r} {_PLAIN}")
     return name
+
+
+def _is_plain(name: object) -> bool:
+    return (
+        isinstance(name, str)
+        and re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None
+        and name not in RESERVED
+        # where other seeds' outputs lie
+        and re.fullmatch(r"seed_[0-9]+", name) is None
+    )
+
+
+_PLAIN = (
+    "must be of lower-case letters, digits and _, and neither seed_ and a number nor one of "
+    f"{', '.join(sorted(RESERVED))}"
+)
 
 
 NetName = Annotated[str, AfterValidator(_net_name)]
@@ -67,8 +81,9 @@ WORST_CASE = "worst_case"
 TANGENT_SET = "tangent"
 TANGENT_OBJECTIVE = "manifold_tangent"
 # a name that nothing has
-STAND_IN = "?"
+STAND_IN, STAND_IN_NET = "?", "stands_in"
 _ANY_PART = {"name": STAND_IN}
+_ANY_NET = {"uncertainty_set": _ANY_PART}
 # what takes the place of a required parameter that is wrong, so that the others can be checked, by its last key
 _STAND_INS: dict[str, Any] = {
     "title": "",
@@ -87,7 +102,7 @@ _STAND_INS: dict[str, Any] = {
     "batch_size": 1,
     "training": {"epochs": 1, "batch_size": 1, "optimiser": _ANY_PART, "schedule": _ANY_PART},
     "objective": {},
-    "nets": {"baseline": {"uncertainty_set": _ANY_PART}},
+    "nets": {STAND_IN_NET: _ANY_NET},
     "sets": {"linf": {"radius": 0.1}},
     "adversarial_set": {"sets": {"linf": {"radius": 0.1}}},
     "epsilons": [0.1],
@@ -96,6 +111,18 @@ _STAND_INS: dict[str, Any] = {
     "norms": {"linf": [0.1]},
     "radii": {"linf": [0.1]},
 }
+# what takes the place of one that isn't required, lest others miss it
+_OPTIONAL_STAND_INS: dict[str, Any] = {"tangent_planes": {}}
+# folders of other outputs than a net's
+_FOLDERS = (
+    "across_seeds",
+    "checkpoints",
+    "figures",
+    "full_verification_figures",
+    "objectives",
+    "readings",
+    "smallest_perturbations",
+)
 # options that every objective has
 _SHARED_OPTIONS = ("label_smoothing", "inner_mode")
 
@@ -121,11 +148,12 @@ class ConfigurationError(InputError):
 
     def explains(self, key: str, complaint: str) -> bool:
         """Return whether a further complaint comes of what is wrong already."""
-        nested = (
-            f"{key}.".startswith(f"{said}.") or f"{said}.".startswith(f"{key}.")
-            for said in self.keys
-        )
-        return repr(STAND_IN) in complaint or any(nested)
+        stands_in = repr(STAND_IN) in complaint or STAND_IN_NET in complaint
+        return stands_in or _is_within(key, self.keys)
+
+
+def _is_within(key: str, keys: Collection[str]) -> bool:
+    return any(f"{key}.".startswith(f"{other}.") for other in keys)
 
 
 class _Strict(BaseModel):
@@ -146,34 +174,34 @@ class Data(_Strict):
     name: str
     raw_directory: str = "data/01_raw"
     directory: str | None = None
-    training_images: int | None = Field(default=None, ge=100)
-    test_images: int | None = Field(default=None, ge=100)
+    training_images: int | None = Field(default=None, ge=100, lt=LARGEST)
+    test_images: int | None = Field(default=None, ge=100, lt=LARGEST)
 
 
 class Watch(_Strict):
     """See :class:`robustify.watch.Watch`."""
 
-    images: int | None = Field(default=None, ge=1)
+    images: int | None = Field(default=None, ge=1, lt=LARGEST)
     epsilon: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    steps: int = Field(default=10, ge=1)
+    steps: int = Field(default=10, ge=1, lt=LARGEST)
     relative_step: float = Field(default=0.25, gt=0, allow_inf_nan=False)
     threshold: float = Field(default=0.2, gt=0, lt=1)
     action: Literal["warn", "stop", "restore"] = "warn"
     keep: Literal["last", "best"] = "last"
-    patience: int | None = Field(default=None, ge=1)
+    patience: int | None = Field(default=None, ge=1, lt=LARGEST)
 
 
 class Training(_Strict):
     """See :class:`robustify.training.Recipe`."""
 
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
+    epochs: int = Field(ge=1, lt=LARGEST)
+    batch_size: int = Field(ge=1, lt=LARGEST)
     optimiser: _Named
     schedule: _Named
-    translation: int = Field(default=0, ge=0)
+    translation: int = Field(default=0, ge=0, lt=LARGEST)
     flips: bool = False
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    held_out: int = Field(default=0, ge=0)
+    held_out: int = Field(default=0, ge=0, lt=LARGEST)
     watch: Watch | None = None
     averaging: float = Field(default=0.0, ge=0, lt=1)
     radius_warmup: float = Field(default=0.0, ge=0, lt=1)
@@ -183,8 +211,8 @@ class Training(_Strict):
 class OwnTraining(Training):
     """What a net's training has of its own; only what is given counts, so these defaults never do."""
 
-    epochs: int = Field(default=1, ge=1)
-    batch_size: int = Field(default=1, ge=1)
+    epochs: int = Field(default=1, ge=1, lt=LARGEST)
+    batch_size: int = Field(default=1, ge=1, lt=LARGEST)
     optimiser: _Named = _Named(name="sgd")
     schedule: _Named = _Named(name="triangle")
 
@@ -202,8 +230,8 @@ class ObjectiveOptions(_Strict):
 class TangentPlanes(_Strict):
     """See :mod:`robustify.tangents`."""
 
-    neighbours: int = Field(default=20, ge=1)
-    dimension: int = Field(default=8, ge=1)
+    neighbours: int = Field(default=20, ge=1, lt=LARGEST)
+    dimension: int = Field(default=8, ge=1, lt=LARGEST)
 
     @model_validator(mode="after")
     def _enough_neighbours(self) -> TangentPlanes:
@@ -229,7 +257,7 @@ class Net(_Strict):
             against the baseline, are added to them.
     """
 
-    seed_offset: int = Field(default=1, ge=0)
+    seed_offset: int = Field(default=1, ge=0, lt=LARGEST)
     uncertainty_set: _Named
     maximiser: _Named = _Named(name="steepest_ascent")
     objective: dict[str, Any] = Field(default_factory=dict)
@@ -327,10 +355,10 @@ class ProjectedGradientAttack(_Strict):
     """See :class:`robustify.attacks.Pgd`; against the l∞ balls of these radii."""
 
     epsilons: Epsilons
-    steps: int = Field(default=20, ge=1)
-    restarts: int = Field(default=1, ge=1)
+    steps: int = Field(default=20, ge=1, lt=LARGEST)
+    restarts: int = Field(default=1, ge=1, lt=LARGEST)
     relative_step: float = Field(default=0.1, gt=0, allow_inf_nan=False)
-    images: int | None = Field(default=None, ge=1)
+    images: int | None = Field(default=None, ge=1, lt=LARGEST)
 
     @field_validator("epsilons")
     @classmethod
@@ -371,8 +399,8 @@ class Ball(_Strict):
 class GateOptions(_Strict):
     """How thoroughly the sanity gates look."""
 
-    images: int = Field(default=200, ge=1)
-    steps: int = Field(default=10, ge=2)
+    images: int = Field(default=200, ge=1, lt=LARGEST)
+    steps: int = Field(default=10, ge=2, lt=LARGEST)
 
 
 def _attack_name(name: str) -> str:
@@ -411,8 +439,8 @@ class Depth(_Strict):
         gates: how thoroughly the sanity gates look.
     """
 
-    images: int = Field(default=1000, ge=1)
-    batch_size: int = Field(default=100, ge=1)
+    images: int = Field(default=1000, ge=1, lt=LARGEST)
+    batch_size: int = Field(default=100, ge=1, lt=LARGEST)
     norms: dict[Norm, Radii] = Field(min_length=1)
     own_ball: bool = True
     attacks: dict[Annotated[str, AfterValidator(_attack_name)], _Named] = Field(
@@ -470,23 +498,23 @@ class SmallestPerturbations(_Strict):
         images: the first so many test images, or all if there are fewer.
     """
 
-    images: int = Field(default=100, ge=1)
-    candidates: int | None = Field(default=None, ge=1)
-    search_steps: int = Field(default=10, ge=1)
-    iterations: int = Field(default=50, ge=1)
-    batch_size: int = Field(default=128, ge=1)
+    images: int = Field(default=100, ge=1, lt=LARGEST)
+    candidates: int | None = Field(default=None, ge=1, lt=LARGEST)
+    search_steps: int = Field(default=10, ge=1, lt=LARGEST)
+    iterations: int = Field(default=50, ge=1, lt=LARGEST)
+    batch_size: int = Field(default=128, ge=1, lt=LARGEST)
 
 
 def _as_seeds(seeds: object) -> object:
     # --params=mnist.seeds="0 1" can't say a list
     if isinstance(seeds, str):
-        if not re.fullmatch(r"\d+( \d+)*", seeds):
+        if not re.fullmatch(r"[0-9]+( [0-9]+)*", seeds):
             raise ValueError("seeds are whole numbers >= 0, one or more, separated by spaces")
         return [int(seed) for seed in seeds.split()]
     return [seeds] if isinstance(seeds, int) else seeds
 
 
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Seed = Annotated[int, Field(ge=0, lt=LARGEST)]
 Seeds = Annotated[list[Seed], BeforeValidator(_as_seeds), AfterValidator(_without_repetition)]
 
 
@@ -498,7 +526,7 @@ class Steps(_Strict):
         radii: by norm, in pixel units of the [0, 1] scale.
     """
 
-    images: int | None = Field(default=None, ge=1)
+    images: int | None = Field(default=None, ge=1, lt=LARGEST)
     radii: dict[Norm, Radii] = Field(min_length=1)
 
 
@@ -510,8 +538,8 @@ class SinglePixel(_Strict):
         exhaustive_images: of so many images every pixel is tried, to see what the candidates miss.
     """
 
-    candidates: int = Field(ge=1)
-    exhaustive_images: int = Field(default=100, ge=1)
+    candidates: int = Field(ge=1, lt=LARGEST)
+    exhaustive_images: int = Field(default=100, ge=1, lt=LARGEST)
 
 
 class Transfer(AdversarialSet):
@@ -523,7 +551,7 @@ class Transfer(AdversarialSet):
         also: stored nets, by name: path of the file.
     """
 
-    images: int | None = Field(default=None, ge=1)
+    images: int | None = Field(default=None, ge=1, lt=LARGEST)
     nets: dict[NetName, Net] = Field(default_factory=dict)
     also: dict[NetName, str] = Field(default_factory=dict)
 
@@ -546,7 +574,7 @@ class Reported(_Strict):
 class Paper(_Strict):
     """What the paper reports of the experiment; ``nets`` is empty where it reports nothing."""
 
-    adversarial_set_size: int | None = Field(default=None, ge=1)
+    adversarial_set_size: int | None = Field(default=None, ge=1, lt=LARGEST)
     nets: dict[str, Reported] = Field(default_factory=dict)
 
 
@@ -554,7 +582,7 @@ class Experiment(_Strict):
     """All parameters of one experiment."""
 
     title: str
-    seed: int = Field(ge=0, lt=2**31)
+    seed: int = Field(ge=0, lt=LARGEST)
     environment: str
     folder: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
     device: str
@@ -603,7 +631,7 @@ class Experiment(_Strict):
         """Yield keys whose values don't go with others, and why."""
         yield from self._architectures_out_of_place()
         yield from self._nets_named_twice()
-        taken = {*self.all_nets, "across_seeds", "checkpoints", "figures"}
+        taken = {*self.all_nets, *_FOLDERS}
         if self.folder in taken or (self.folder or "").startswith("seed_"):
             yield "folder", f"is {self.folder!r}, where other outputs lie; choose another name"
         baseline = self.nets.get(BASELINE)
@@ -614,6 +642,12 @@ class Experiment(_Strict):
             )
         if baseline is not None and baseline.fed_back is not None:
             yield "nets.baseline.fed_back", "the baseline can't be fed examples made against it"
+
+        if self.across_seeds is not None:
+            for name, net in self.across_seeds.transfer.nets.items():
+                if needs_tangent_planes(self.objective.model_dump(), net):
+                    key = f"across_seeds.transfer.nets.{name}"
+                    yield key, "nets that only transfer is measured on have no tangent planes"
 
     def _architectures_out_of_place(self) -> Iterator[tuple[str, str]]:
         for key, net in self.all_nets.values():
@@ -639,29 +673,34 @@ def experiments_of(parameters: Mapping[str, Any]) -> dict[str, Experiment]:
     names = parameters.get("experiments")
     if not isinstance(names, list) or not names:
         raise ConfigurationError("parameter 'experiments' must list at least one experiment")
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigurationError(f"parameter 'experiments' lists {', '.join(twice)} twice")
     found: dict[str, Experiment] = {}
     problems: list[tuple[str, str]] = []
     for name in names:
+        if not _is_plain(name):
+            problems.append(("experiments", f"{shown(name)} {_PLAIN}"))
+        elif names.count(name) > 1:
+            problems.append(("experiments", f"lists {name} twice"))
+        elif name not in parameters:
+            near = did_you_mean(name, set(parameters) - {"experiments"})
+            problems.append((name, f"listed in 'experiments' but has no parameters{near}"))
+    for name in dict.fromkeys(name for name in names if _is_plain(name) and name in parameters):
+        if not isinstance(parameters[name], Mapping):
+            problems.append((name, "must be a mapping of parameters"))
+            continue
         try:
-            found[name] = Experiment(**parameters[name])
-        except KeyError:
-            problems.append((str(name), "listed in 'experiments' but has no parameters"))
-        except TypeError:
-            problems.append((str(name), "must be a mapping of parameters"))
+            found[name] = Experiment.model_validate(parameters[name])
         except ValidationError as error:
             problems += _problems(name, error)
             found.update(_rest(name, parameters[name], error))
+    said = [key for key, _ in problems]
     problems += [
         (f"{name}.{key}", complaint)
         for name, experiment in found.items()
         for key, complaint in experiment.contradictions()
-        if not any(said.startswith(f"{name}.{key}") for said, _ in problems)
+        if not _is_within(f"{name}.{key}", said)
     ]
     if problems:
-        message = "; ".join(f"{key}: {complaint}" for key, complaint in problems)
+        message = "; ".join(dict.fromkeys(f"{key}: {complaint}" for key, complaint in problems))
         raise ConfigurationError(message, [key for key, _ in problems], found)
     return found
 
@@ -669,31 +708,49 @@ def experiments_of(parameters: Mapping[str, Any]) -> dict[str, Experiment]:
 def _rest(
     name: str, parameters: Mapping[str, Any], error: ValidationError
 ) -> dict[str, Experiment]:
-    """Return the experiment without the entries that are wrong, or nothing if it can't do without them."""
+    """Return the experiment with stand-ins for what is wrong, or nothing if that can't be."""
     rest = copy.deepcopy(dict(parameters))
-    for problem in error.errors():
-        _leave_out(rest, problem["loc"])
-    try:
-        return {name: Experiment(**rest)}
-    except (TypeError, ValidationError):
-        return {}
+    tried: Counter[tuple[str | int, ...]] = Counter()
+    while True:
+        for problem in error.errors():
+            place = tuple(problem["loc"])
+            # what is wrong again is replaced with all that it is part of
+            way = place[: len(place) - tried[place]]
+            tried[place] += 1
+            if not way:
+                return {}
+            _leave_out(rest, way)
+        try:
+            return {name: Experiment.model_validate(rest)}
+        except ValidationError as another:
+            error = another
 
 
 def _leave_out(parameters: dict[str, Any], place: tuple[str | int, ...]) -> None:
     """Drop what lies at that place or, if it is required, put a stand-in there; or else do so with what it is part of."""
     *way, last = place
+    if last == "[key]":
+        _replace(parameters, tuple(way), None)
+        return
     field = _field_at(place)
     required = field is not None and field.is_required()
-    part_of_a_value = isinstance(last, int) or last == "[key]"
-    if way and (part_of_a_value or (required and last not in _STAND_INS)):
+    if way and (isinstance(last, int) or (required and last not in _STAND_INS)):
         _leave_out(parameters, tuple(way))
         return
+    stand_in = _STAND_INS[str(last)] if required else _OPTIONAL_STAND_INS.get(str(last))
+    if field is None and way and way[-1] == "nets":
+        stand_in = _ANY_NET
+    _replace(parameters, place, stand_in)
+
+
+def _replace(parameters: dict[str, Any], place: tuple[str | int, ...], stand_in: object) -> None:
+    *way, last = place
     try:
         around = functools.reduce(operator.getitem, way, cast(Any, parameters))
-        if required:
-            around[last] = copy.deepcopy(_STAND_INS[str(last)])
-        else:
+        if stand_in is None:
             around.pop(last, None)
+        else:
+            around[last] = copy.deepcopy(stand_in)
     except (KeyError, IndexError, TypeError, AttributeError):
         # what it is part of has been replaced
         return
@@ -701,7 +758,11 @@ def _leave_out(parameters: dict[str, Any], place: tuple[str | int, ...]) -> None
 
 def _problems(name: str, error: ValidationError) -> list[tuple[str, str]]:
     return [
-        (".".join([name, *map(str, problem["loc"])]), _complaint(dict(problem)))
+        (
+            # keys are the user's, too: whatever they hold stays in one line
+            " ".join(".".join([name, *map(str, problem["loc"])]).removesuffix(".[key]").split()),
+            _complaint(dict(problem)),
+        )
         for problem in error.errors()
     ]
 
@@ -711,9 +772,11 @@ def _complaint(problem: dict[str, Any]) -> str:
         return "is missing"
     if problem["type"] == "extra_forbidden":
         known = {field for model in _models_at(problem["loc"]) for field in model.model_fields}
-        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-        return "is unknown" + (f"; did you mean {near[0]}?" if near else "")
-    return f"{problem['msg']} (got {problem['input']!r:.80})"
+        return f"is unknown{did_you_mean(str(problem['loc'][-1]), known)}"
+    said = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] in ("model_type", "dict_type"):
+        said = "must be a mapping, 'name: value'"
+    return f"{said} (got {shown(problem['input'])})"
 
 
 def _field_at(place: tuple[str | int, ...]) -> FieldInfo | None:

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from robustify.atomic import replacing
@@ -75,6 +76,10 @@ class NetRun:
         return str(run.info.run_id)
 
 
+# what MLflow's databases hold
+_Whole = Annotated[int, Field(ge=0, lt=2**63)]
+
+
 class _Id(TypedDict):
     id: str
 
@@ -92,9 +97,9 @@ class _Entry(TypedDict):
     tracking_uri: str
     run: _Description | _Id
     metrics: dict[str, float]
-    step: int
-    timestamp: int
-    status: str | None
+    step: _Whole
+    timestamp: _Whole
+    status: Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"] | None
 
 
 class Journal:
@@ -160,23 +165,34 @@ class Journal:
         self._keep(kept + due)
 
     def _waiting(self) -> list[dict[str, Any]]:
-        if not self._path.is_file():
+        try:
+            lines = self._path.read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            logger.warning("%s can't be read: %s", self._path, error.strerror)
             return []
         entries, damaged = [], []
-        for line in self._path.read_text(errors="replace").splitlines():
+        for line in lines:
             try:
                 entries.append(_read(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 damaged.append(line)
         if damaged:
-            aside = self._path.with_suffix(".unreadable")
-            logger.warning(
-                "%s isn't readable in %d lines; they go to %s", self._path, len(damaged), aside
-            )
-            with aside.open("a") as file:
-                file.write("".join(f"{line}\n" for line in damaged))
+            self._put_aside(damaged)
             self._keep(entries)
         return entries
+
+    def _put_aside(self, lines: list[str]) -> None:
+        aside = self._path.with_suffix(".unreadable")
+        logger.warning(
+            "%s isn't readable in %d lines; they go to %s", self._path, len(lines), aside
+        )
+        try:
+            with aside.open("a") as file:
+                file.write("".join(f"{line}\n" for line in lines))
+        except OSError as error:
+            logger.warning("%s can't be written: %s; they are dropped", aside, error.strerror)
 
     def _keep(self, entries: list[dict[str, Any]]) -> None:
         try:
@@ -191,8 +207,6 @@ class Journal:
 
 
 def _read(line: str) -> dict[str, Any]:
-    from pydantic import ConfigDict, TypeAdapter, with_config
-
     entry: dict[str, Any] = json.loads(line)
     strict = with_config(ConfigDict(extra="forbid", strict=True))
     TypeAdapter(strict(_Entry)).validate_python(entry)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from click import ClickException
-from kedro.config import OmegaConfigLoader
+from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from robustify.spelling import did_you_mean
+
+# what YAML, OmegaConf and Kedro, which takes it for granted that a file holds a mapping, make of odd files
+_UNREADABLE = (
+    YAMLError,
+    OmegaConfBaseException,
+    OSError,
+    RecursionError,
+    AttributeError,
+    TypeError,
+    ValueError,
+)
 
 
 class ReadableConfigLoader(OmegaConfigLoader):
@@ -22,39 +32,33 @@ class ReadableConfigLoader(OmegaConfigLoader):
         self._require_environment()
         try:
             found: dict[str, Any] = super().__getitem__(key)
-        except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        except MissingConfigException:
+            # Kedro goes on with its defaults
+            raise
+        except _UNREADABLE as error:
             raise ClickException(f"configuration of {key!r}: {self._explained(error)}") from error
-        except (AttributeError, TypeError, ValueError) as error:
-            # Kedro takes it for granted that a file holds a mapping
-            raise ClickException(f"configuration of {key!r}: {self._misshapen(error)}") from error
         return found
 
     def _require_environment(self) -> None:
-        folder = Path(self.conf_source, str(self.env))
-        if self.env and self.env != self.default_run_env and not folder.is_dir():
-            known = sorted(path.name for path in folder.parent.glob("*/"))
+        name = str(self.env or self.default_run_env)
+        conf = Path(self.conf_source)
+        known = sorted(path.name for path in conf.glob("*/") if not path.name.startswith("."))
+        if name not in known:
             raise ClickException(
-                f"--env={self.env}: {folder.parent} has no folder of that name"
-                f"{did_you_mean(self.env, known)}; it has {', '.join(known)}"
+                f"--env={name}: {conf} has no folder of that name{did_you_mean(name, known)}; "
+                f"it has {', '.join(known)}"
             )
 
-    def _misshapen(self, error: Exception) -> str:
-        for path in self._files():
-            if not OmegaConf.is_dict(OmegaConf.load(path)):
-                return f"{path} must hold a mapping, 'name: value' on each line"
-        return _in_one_line(error)
-
-    def _files(self) -> Iterator[Path]:
-        for environment in (self.base_env, self.env or self.default_run_env):
-            yield from sorted(Path(self.conf_source, str(environment)).rglob("*.y*ml"))
-
     def _explained(self, error: Exception) -> str:
-        # Kedro reads files into memory first, so that YAML can't say which one it was
-        for path in self._files():
-            try:
-                OmegaConf.load(path)
-            except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as cause:
-                return f"{path}: {_in_one_line(cause)}"
+        # Kedro reads files into memory first, so that nobody can say which one it was
+        for environment in (self.base_env, self.env or self.default_run_env):
+            for path in sorted(Path(self.conf_source, str(environment)).rglob("*.y*ml")):
+                try:
+                    content = OmegaConf.load(path)
+                except _UNREADABLE as cause:
+                    return f"{path}: {_in_one_line(cause)}"
+                if not OmegaConf.is_dict(content):
+                    return f"{path} must hold a mapping, 'name: value' on each line"
         return _in_one_line(error)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -131,7 +131,7 @@ def make_descent(
         name: ``sgd`` (Nesterov by default), ``muon`` (Muon for filters, SGD for the rest) or ``adam`` (AdamW).
         steps: length of the training, in descent steps.
         steps_per_epoch: descent steps in an epoch.
-        schedule: ``name`` of the schedule and its options.
+        schedule: ``name`` of the schedule and its options; one that is None counts as left out, here too.
         options: learning rate, momentum and weight decay of the optimiser; one that is None counts
             as left out, so that one configuration can drop what it inherits from another.
 
@@ -144,8 +144,11 @@ def make_descent(
     _require_in_range(given)
     try:
         optimisers = OPTIMISERS[name](net, **given)
+        chosen = schedule or {"name": "triangle"}
         factor = make_schedule(
-            steps=steps, steps_per_epoch=steps_per_epoch, **(schedule or {"name": "triangle"})
+            steps=steps,
+            steps_per_epoch=steps_per_epoch,
+            **{key: value for key, value in chosen.items() if value is not None},
         )
     except InputError:
         raise
@@ -198,7 +201,7 @@ def make_schedule(
     if name == "triangle":
         peak = warmup * steps
         return lambda step: min((step + 1) / (peak + 1), (steps - step) / max(steps - peak, 1))
-    raise InputError(f"schedule {name!r} is unknown; known: triangle, halving, constant")
+    raise InputError(f"schedule {name!r} is unknown; known: {', '.join(SCHEDULES)}")
 
 
 def _sgd(
@@ -269,3 +272,4 @@ OPTIMISERS: dict[str, Callable[..., list[Optimizer]]] = {
     "muon": _muon,
     "adam": _adam,
 }
+SCHEDULES = dict.fromkeys(get_args(ScheduleName), make_schedule)

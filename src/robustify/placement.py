@@ -72,7 +72,7 @@ def _placed(
     catalog: Catalog, experiments: Mapping[str, Experiment]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     for pattern, configuration in catalog.items():
-        if not pattern.startswith(PATTERN) or pattern in DATA:
+        if not pattern.startswith(PATTERN) or pattern in DATA or "filepath" not in configuration:
             continue
         dataset = pattern.removeprefix(PATTERN)
         for name, experiment in experiments.items():

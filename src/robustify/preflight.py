@@ -29,12 +29,11 @@ from robustify.ingestion.specification import Specification, specification_of
 from robustify.maximisers import MAXIMISERS, make_maximiser
 from robustify.nets import NETS, make_net
 from robustify.objectives import OBJECTIVES, make_objective
-from robustify.optimisers import OPTIMISERS, make_descent, make_schedule
+from robustify.optimisers import OPTIMISERS, SCHEDULES, make_descent, make_schedule
 from robustify.recipe import Recipe
-from robustify.spelling import did_you_mean, option_problems
+from robustify.spelling import did_you_mean, option_problems, shown, takes
 from robustify.uncertainty import SETS, NormBall, UncertaintySet, make_uncertainty_set
 
-SCHEDULES = dict.fromkeys(("triangle", "halving", "constant"), make_schedule)
 # parts of an objective that other parameters and the data decide
 _NOT_CONFIGURED = ("uncertainty_set", "maximiser", "bases")
 
@@ -42,23 +41,8 @@ _NOT_CONFIGURED = ("uncertainty_set", "maximiser", "bases")
 Problems = Iterator[tuple[str, str]]
 
 
-def check(name: str, experiment: Experiment) -> None:
-    """Check that every name is known and every value in range.
-
-    Args:
-        name: of the experiment.
-        experiment: its parameters.
-
-    Raises:
-        InputError: naming every parameter that is off, and what would be right.
-    """
-    problems = problems_of(name, experiment)
-    if problems:
-        raise InputError("; ".join(f"{key}: {complaint}" for key, complaint in problems))
-
-
 def problems_of(name: str, experiment: Experiment) -> list[tuple[str, str]]:
-    """Return every parameter that is off, by its path from the experiment's name, and what would be right.
+    """Make every part that the parameters name; return each parameter that is off, by its path, and what would be right.
 
     Args:
         name: of the experiment.
@@ -90,8 +74,9 @@ class _Preflight:
         yield from self._classes()
         yield from self._sizes()
         yield from _said("device", partial(choose_device, experiment.device))
-        yield from self._net("net", experiment.net.model_dump())
-        yield from self._training("training", experiment.training)
+        architecture = experiment.net.model_dump()
+        yield from self._net("net", architecture)
+        yield from self._training("training", experiment.training, architecture)
         for key, net in experiment.all_nets.values():
             yield from self._member(key, net)
         for norm, ball in experiment.adversarial_set.sets.items():
@@ -123,27 +108,46 @@ class _Preflight:
                 )
 
     def _net(self, key: str, architecture: Mapping[str, Any]) -> Problems:
-        yield from _made(key, NETS, architecture, partial(self._see_images, architecture))
+        see = partial(self._see_images, architecture)
+        yield from _made(key, NETS, architecture, see, null_drops=True)
 
     def _see_images(self, architecture: Mapping[str, Any]) -> None:
-        net = make_net(**architecture).eval()
+        net = _without_memory(architecture)
         if self.data is None:
             return
         try:
-            net(torch.zeros(2, *self.data.image_shape))
+            net(torch.zeros(2, *self.data.image_shape, device="meta"))
         except (RuntimeError, InputError) as error:
+            reason = str(error).partition("\n")[0]
             raise InputError(
                 f"{architecture['name']!r} takes no images of shape {self.data.image_shape}, "
-                f"which {self.data.name} has"
+                f"which {self.data.name} has ({reason})"
             ) from error
 
-    def _training(self, key: str, training: Training) -> Problems:
+    def _training(self, key: str, training: Training, architecture: Mapping[str, Any]) -> Problems:
         yield from _said(key, partial(Recipe.of, training.model_dump()))
         optimiser, schedule = training.optimiser.model_dump(), training.schedule.model_dump()
-        descent = partial(make_descent, nn.Conv2d(1, 1, 1), steps=1, steps_per_epoch=1)
-        yield from _made(f"{key}.optimiser", OPTIMISERS, optimiser, partial(descent, **optimiser))
-        factor = partial(make_schedule, steps=1, steps_per_epoch=1, **_given(schedule))
-        yield from _made(f"{key}.schedule", SCHEDULES, schedule, factor)
+
+        def descend() -> None:
+            try:
+                net = _without_memory(architecture)
+            except InputError:
+                # said of the net already
+                net = nn.Conv2d(1, 1, 1)
+            make_descent(net, steps=1, steps_per_epoch=1, **optimiser)
+
+        def fall() -> None:
+            make_schedule(steps=1, steps_per_epoch=1, **_without_null(schedule))
+
+        yield from _made(f"{key}.optimiser", OPTIMISERS, optimiser, descend, null_drops=True)
+        yield from _made(
+            f"{key}.schedule",
+            SCHEDULES,
+            schedule,
+            fall,
+            given=("name", "steps", "steps_per_epoch"),
+            null_drops=True,
+        )
         if self.data is None:
             return
         classes = len(self.data.train_class_counts)
@@ -167,26 +171,37 @@ class _Preflight:
         return Training(**training_of(shared, net))
 
     def _member(self, key: str, net: Net) -> Problems:
-        if net.training is not None:
-            shared = set(self._training(f"{key}.training", self.experiment.training))
-            own = self._training(f"{key}.training", self._training_of(net))
-            yield from (problem for problem in own if problem not in shared)
-        yield from self._uncertainty_set(f"{key}.uncertainty_set", net.uncertainty_set.model_dump())
-        maximiser = net.maximiser.model_dump()
-        yield from _made(
-            f"{key}.maximiser", MAXIMISERS, maximiser, partial(make_maximiser, **maximiser)
-        )
-        if net.net:
-            yield from self._net(
-                f"{key}.net", architecture_of(self.experiment.net.model_dump(), net)
+        architecture = architecture_of(self.experiment.net.model_dump(), net)
+        if net.training is not None or "name" in net.net:
+            shared = set(
+                self._training(
+                    "training", self.experiment.training, self.experiment.net.model_dump()
+                )
             )
+            for below, complaint in self._training(
+                "training", self._training_of(net), architecture
+            ):
+                if (below, complaint) not in shared:
+                    yield f"{key}.{below}", complaint
+        of_set = [
+            *self._uncertainty_set(f"{key}.uncertainty_set", net.uncertainty_set.model_dump())
+        ]
+        maximiser = net.maximiser.model_dump()
+        of_maximiser = [
+            *_made(f"{key}.maximiser", MAXIMISERS, maximiser, partial(make_maximiser, **maximiser))
+        ]
+        yield from (*of_set, *of_maximiser)
+        if net.net:
+            yield from self._net(f"{key}.net", architecture)
         if net.fed_back is not None:
             name, ball = net.fed_back.name, net.fed_back.model_dump(exclude={"name"})
             yield from self._ball(f"{key}.fed_back", name, ball)
-        yield from _said(key, partial(self._watch, net))
+        if not of_set:
+            yield from _said(key, partial(self._watch, net))
         if needs_tangent_planes(self.experiment.objective.model_dump(), net):
             yield from _said(key, partial(self._planes, net))
-        yield from self._objective(f"{key}.objective" if net.objective else "objective", net)
+        if not of_set and not of_maximiser:
+            yield from self._objective(f"{key}.objective" if net.objective else "objective", net)
 
     def _uncertainty_set(self, key: str, options: Mapping[str, Any]) -> Problems:
         def make() -> None:
@@ -197,10 +212,10 @@ class _Preflight:
     def _watch(self, net: Net) -> None:
         try:
             recipe = Recipe.of(self._training_of(net).model_dump())
-            uncertainty_set = make_uncertainty_set(**net.uncertainty_set.model_dump())
         except InputError:
-            # said of either already
+            # said of the training already
             return
+        uncertainty_set = make_uncertainty_set(**net.uncertainty_set.model_dump())
         if recipe.held_out and net.fed_back is not None:
             raise InputError(
                 "examples made of held-out images would be trained on; leave fed_back out or set training.held_out to 0"
@@ -233,16 +248,17 @@ class _Preflight:
         chosen = objective_of(self.experiment.objective.model_dump(), net)
 
         def make() -> None:
-            try:
-                uncertainty_set = make_uncertainty_set(**net.uncertainty_set.model_dump())
-                maximiser = make_maximiser(**net.maximiser.model_dump())
-                trained = make_net(**architecture_of(self.experiment.net.model_dump(), net))
-            except InputError:
-                # said of the net, its set or its maximiser already
-                return
-            make_objective(uncertainty_set=uncertainty_set, maximiser=maximiser, **chosen).check(
-                trained
+            objective = make_objective(
+                uncertainty_set=make_uncertainty_set(**net.uncertainty_set.model_dump()),
+                maximiser=make_maximiser(**net.maximiser.model_dump()),
+                **chosen,
             )
+            try:
+                trained = _without_memory(architecture_of(self.experiment.net.model_dump(), net))
+            except InputError:
+                # said of the net already
+                return
+            objective.check(trained)
 
         options = {"name": WORST_CASE, **chosen}
         yield from _made(key, OBJECTIVES, options, make, given=_NOT_CONFIGURED)
@@ -323,27 +339,37 @@ def _made(
     make: Callable[[], object],
     *,
     given: Collection[str] = (),
+    null_drops: bool = False,
 ) -> Problems:
     """Yield what is wrong with a part's options by their names and types or, if nothing is, with their values."""
-    name = options["name"]
-    if not isinstance(name, str):
-        yield f"{key}.name", f"is {name!r}; known: {', '.join(registry)}"
+    name = options.get("name")
+    if not isinstance(name, str) or name not in registry:
+        near = did_you_mean(name, registry) if isinstance(name, str) else ""
+        yield f"{key}.name", f"{shown(name)} is unknown{near}; known: {', '.join(registry)}"
         return
-    # an unknown name is refused, with the known ones, by whoever makes the part
-    problems = (
-        option_problems(name, registry[name], _without_name(options), given=given)
-        if name in registry
-        else {}
-    )
+    others = {
+        option: value
+        for option, value in options.items()
+        # null drops an option that is inherited, perhaps from another part of the registry
+        if option != "name"
+        and not (
+            null_drops and value is None and any(takes(part, option) for part in registry.values())
+        )
+    }
+    problems = option_problems(name, registry[name], others, given=given)
     yield from ((f"{key}.{option}", complaint) for option, complaint in problems.items())
     if not problems:
         yield from _said(key, make)
 
 
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    # null drops an inherited option
+def _without_memory(architecture: Mapping[str, Any]) -> nn.Module:
+    """Return the net with weights that take no memory: what it could be trained with, its first node finds out."""
+    name = architecture.get("name")
+    if not isinstance(name, str):
+        raise InputError(f"{shown(name)} names no net")
+    with torch.device("meta"):
+        return make_net(**architecture).eval()
+
+
+def _without_null(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if value is not None}
-
-
-def _without_name(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in _given(options).items() if key != "name"}

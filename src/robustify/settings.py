@@ -12,9 +12,9 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 # a tracking server that goes away must cost a training seconds, not the minutes of MLflow's defaults
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-os.environ.setdefault(
-    "MLFLOW_TRACKING_URI", f"sqlite:///{(Path(__file__).parents[2] / 'mlflow.db').as_posix()}"
-)
+if not os.environ.get("MLFLOW_TRACKING_URI"):
+    store = Path(__file__).parents[2] / "mlflow.db"
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{store.as_posix()}"
 
 from robustify.hooks import (
     AdversarialSets,

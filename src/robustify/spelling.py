@@ -9,7 +9,8 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from robustify.configuration import Experiment
+# of whole numbers: more images, steps or units than anyone has
+LARGEST = 2**31
 
 
 def stray_parameters(parameters: Mapping[str, Any]) -> list[str]:
@@ -40,7 +41,7 @@ def option_problems(
         name: of what is made, for the complaints.
         make: a class or function that takes its options by name only, with types. A class may pass on
             to its bases what it doesn't name.
-        options: those given to it; numbers must be finite.
+        options: those given to it; numbers must be finite, and whole ones below 2**31.
         given: names that aren't options, because whoever makes the part fills them in.
 
     Returns:
@@ -50,10 +51,25 @@ def option_problems(
     problems: dict[str, str] = {}
     for option, value in options.items():
         if option not in known:
-            problems[option] = f"is unknown to {name!r}{did_you_mean(str(option), known)}"
+            near = did_you_mean(str(option), [*known, "name"])
+            problems[option] = f"is unknown to {name!r}{near}"
         elif complaints := _complaints(known[option], value):
-            problems[option] = f"{'; '.join(complaints)} (got {value!r:.80})"
+            problems[option] = f"{'; '.join(complaints)} (got {shown(value)})"
     return problems
+
+
+def takes(make: Callable[..., object], option: str) -> bool:
+    """Return whether ``make`` takes an option of that name."""
+    return option in _options_of(make)
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: in one line that isn't too long."""
+    try:
+        return f"{value!r:.80}"
+    except ValueError:
+        # Python refuses to write whole numbers of thousands of digits
+        return "a number of thousands of digits"
 
 
 def _options_of(make: Callable[..., object]) -> dict[str, Any]:
@@ -75,6 +91,8 @@ def _options_of(make: Callable[..., object]) -> dict[str, Any]:
 
 
 def _complaints(kind: Any, value: object) -> list[str]:
+    if _is_too_large(value):
+        return [f"whole numbers must be below {LARGEST}"]
     try:
         TypeAdapter(
             kind, config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
@@ -85,6 +103,12 @@ def _complaints(kind: Any, value: object) -> list[str]:
     return []
 
 
+def _is_too_large(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_is_too_large(one) for one in value)
+    return isinstance(value, int) and abs(value) >= LARGEST
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a question that offers the known word nearest to this one, or nothing if none is near."""
     near = difflib.get_close_matches(word, list(known), n=1)
@@ -92,7 +116,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _is_experiment(value: object) -> bool:
-    try:
-        return isinstance(value, Mapping) and bool(Experiment(**value))
-    except (ValidationError, TypeError):
-        return False
+    # whatever is wrong with it: it isn't run
+    return isinstance(value, Mapping) and {"data", "nets", "training"} <= value.keys()

@@ -64,6 +64,11 @@ def load_tensors(path: Path) -> Tensors:
     if not path.is_file():
         raise FileNotFoundError(f"{path} doesn't exist")
     try:
+        # safetensors would say that there is no such file
+        path.open("rb").close()
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from error
+    try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(HEADER_KEY, "")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -155,15 +160,16 @@ def _require_fit(path: Path, architecture: dict[str, Any], tensors: Mapping[str,
             wanted = make_net(**architecture).state_dict()
     except (TypeError, InputError) as error:
         raise InputError(
-            f"{path} holds no net: its architecture is {architecture}: {error}"
+            f"{path} holds no net: its architecture is {f'{architecture}':.200}: {error}"
         ) from error
     for name in sorted(wanted.keys() | tensors.keys()):
         asked, given = (
-            tuple(of[name].shape) if name in of else "nothing" for of in (wanted, tensors)
+            f"{of[name].dtype} {tuple(of[name].shape)}" if name in of else "nothing"
+            for of in (wanted, tensors)
         )
         if asked != given:
             raise InputError(
-                f"{path}: weights don't fit {architecture}: {name} is {given}, it must be {asked}"
+                f"{path}: weights don't fit {f'{architecture}':.200}: {name} is {given}, it must be {asked}"
             )
 
 

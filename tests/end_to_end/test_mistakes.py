@@ -54,6 +54,15 @@ def test_a_mistake_in_a_file_of_parameters_is_one_line(
         path.unlink()
 
 
+def test_a_mistake_in_mlflows_configuration_is_one_line(project: Project) -> None:
+    path = project.folder / "conf/local/mlflow.yml"
+    path.write_text("trackin: {x: 1}")
+    try:
+        assert "configuration of 'mlflow': trackin: Extra inputs" in refusal(project, "run")
+    finally:
+        path.unlink()
+
+
 def test_an_environment_that_is_not_there_is_named_with_those_that_are(project: Project) -> None:
     told = refusal(project, "run", "--pipeline=mnist_robust", "--env=qick")
     assert "did you mean quick?; it has base, local, paper, quick, robust" in told
@@ -65,6 +74,8 @@ def test_an_environment_that_is_not_there_is_named_with_those_that_are(project: 
         ("nothing://there", "unsupported URI"),
         ("sqlite:////dev/null/mlflow.db", "File exists"),
         ("postgresql://ann:hunter2@127.0.0.1/runs", "psycopg"),
+        ("sqlite:////tmp", "is a folder"),
+        ("http://[::1", "Invalid IPv6 URL"),
     ],
 )
 def test_a_store_that_cannot_be_is_one_line_in_seconds(
@@ -73,7 +84,6 @@ def test_a_store_that_cannot_be_is_one_line_in_seconds(
     started = time.monotonic()
     told = refusal(project, *RUN, MLFLOW_TRACKING_URI=store)
     assert time.monotonic() - started < 30
-    assert "takes nothing" in told
     assert reason in told
     assert "hunter2" not in told
 

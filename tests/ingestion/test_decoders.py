@@ -106,6 +106,13 @@ def test_both_cifar_formats_give_the_same_arrays(tmp_path: Path) -> None:
         decode_cifar_png(tmp_path)
 
 
+def test_an_idx_file_of_nothing_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "images"
+    path.write_bytes(struct.pack(">BBBB3I", 0, 0, 8, 3, 0, 2**32 - 1, 2**32 - 1))
+    with pytest.raises(DataError, match="images holds nothing: its header says 0 x 4294967295 x"):
+        decode_idx(path)
+
+
 def test_archives_give_up_regular_files_only(tmp_path: Path) -> None:
     archive, target = tmp_path / "a.tgz", tmp_path / "out"
     target.mkdir()

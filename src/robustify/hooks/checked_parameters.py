@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from click import ClickException
@@ -41,7 +41,7 @@ class CheckedParameters:
         pipeline_registry.use_experiments(self._experiments)
         pipelines.configure(pipeline_registry.__name__)
         loader = context.config_loader
-        loader["catalog"] = place(loader["catalog"], self._experiments)
+        loader["catalog"] = place(_checked(loader["catalog"]), self._experiments)
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -79,6 +79,13 @@ class CheckedParameters:
             what = " ".join(str(error).split())
             raise ClickException(f"{what[:500]}; remove that file, and make it again") from error
         return result
+
+
+def _checked(catalog: dict[str, Any]) -> dict[str, Any]:
+    for name, entry in catalog.items():
+        if not name.startswith("_") and not (isinstance(entry, Mapping) and "type" in entry):
+            raise ClickException(f"configuration of 'catalog': {name} has no type")
+    return catalog
 
 
 def _further(error: ConfigurationError) -> Iterator[str]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from click import ClickException
 from kedro.framework.hooks import hook_impl
+from pydantic import ValidationError
 
 from robustify.credentials import without_credentials
 
@@ -30,8 +31,14 @@ class TolerantTracking:
     @hook_impl(wrapper=True, tryfirst=True)
     def after_context_created(self) -> Generator[None, object, object]:
         """Refuse to start without the tracking server, or without room in the store."""
-        _check_server()
-        _check_file()
+        try:
+            _check_server()
+            _check_file()
+        except (ValueError, OSError) as error:
+            raise ClickException(
+                f"MLFLOW_TRACKING_URI is {_store()}, which can't be ({_reason(error)}); name another store, "
+                f"or unset the variable to keep the runs in mlflow.db"
+            ) from error
         return (yield from self._refusing())
 
     @hook_impl(wrapper=True, tryfirst=True)
@@ -62,6 +69,13 @@ class TolerantTracking:
     def _refusing(self) -> Generator[None, object, object]:
         try:
             return (yield)
+        except ValidationError as error:
+            # kedro-mlflow's own schema
+            problems = "; ".join(
+                f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+                for problem in error.errors()
+            )
+            raise ClickException(f"configuration of 'mlflow': {problems}") from error
         except Exception as error:
             if not _is_of_mlflow(error):
                 raise
@@ -110,6 +124,10 @@ def _check_file() -> None:
     if not uri.startswith(_SQLITE):
         return
     path = Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute()
+    if path.is_dir():
+        raise ClickException(
+            f"MLflow's store {uri} takes nothing ({path} is a folder); name a file by MLFLOW_TRACKING_URI"
+        )
     folder = next(parent for parent in path.parents if parent.exists())
     for place in (path, folder):
         if place.exists() and not os.access(place, os.W_OK):

@@ -55,6 +55,8 @@ def decode_idx(path: Path) -> Images:
     if len(content) < header:
         raise DataError(f"{path} is cut short: {len(content)} bytes, its header alone has {header}")
     shape = struct.unpack(f">{dimensions}I", content[4:header])
+    if 0 in shape:
+        raise DataError(f"{path} holds nothing: its header says {' x '.join(map(str, shape))}")
     expected = header + int(np.prod(shape, dtype=object))
     if len(content) != expected:
         raise DataError(f"{path} has {len(content)} bytes, its header says {expected}")

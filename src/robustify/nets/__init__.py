@@ -36,12 +36,16 @@ def make_net(name: str, **options: Any) -> nn.Module:
     Raises:
         ValueError: for an unknown name or an option the net doesn't have.
     """
-    if name not in NETS:
+    if not isinstance(name, str) or name not in NETS:
         raise InputError(f"net {name!r} is unknown; known: {', '.join(NETS)}")
     try:
         return NETS[name](**{key: value for key, value in options.items() if value is not None})
+    except InputError:
+        raise
     except (TypeError, ValueError, RuntimeError, OverflowError, LookupError) as error:
-        raise InputError(f"net {name!r} with options {options}: {error}") from error
+        # PyTorch adds its own stack
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"net {name!r} with options {f'{options}':.200}: {reason}") from error
 
 
 def initialise(net: nn.Module, images: Tensor, generator: torch.Generator) -> None:

@@ -28,8 +28,10 @@ class AirbenchNet(nn.Module):
 
     def __init__(self, *, widths: Sequence[int] = (64, 256, 256)) -> None:
         super().__init__()
-        if len(widths) != 3:
-            raise InputError(f"widths is {list(widths)}; it must hold three numbers of channels")
+        if len(widths) != 3 or min(widths) < 1:
+            raise InputError(
+                f"widths is {list(widths)}; it must hold three numbers of channels, each >= 1"
+            )
         self.standardise = Standardise(CIFAR10_MEAN, CIFAR10_STD)
         self.whitening = nn.Conv2d(3, 24, 2)
         self.whitening.weight.requires_grad_(False)
