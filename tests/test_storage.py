@@ -124,6 +124,31 @@ def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path: Path) -> None
         load_net(tmp_path / "net")
 
 
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float64, torch.int64, torch.bool])
+def test_weights_of_another_type_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    path = tmp_path / "net.safetensors"
+    net = make_net("fully_connected", widths=[2])
+    weights = {name: tensor.to(dtype) for name, tensor in net.state_dict().items()}
+    header = {"architecture": {"name": "fully_connected", "widths": [2]}}
+    save_tensors(path, Tensors(weights, header))
+    with pytest.raises(InputError, match=f"is {dtype} .*it must be torch.float32"):
+        load_net(path)
+
+
+def test_a_file_that_cannot_be_read_is_not_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(b"")
+
+    def refuse(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"net\.safetensors can't be read: Permission denied"):
+        load_tensors(path)
+
+
 def test_what_is_no_net_is_refused_by_name(tmp_path: Path) -> None:
     save_tensors(tmp_path / "set", CONTENT)
     with pytest.raises(ValueError, match="set holds no net"):
