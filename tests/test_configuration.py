@@ -9,20 +9,13 @@ from kedro.config import OmegaConfigLoader
 from pydantic import BaseModel
 from torch import nn
 
-from robustify import configuration
-from robustify.configuration import (
-    ConfigurationError,
-    Experiment,
-    Net,
-    experiments_of,
-    needs_tangent_planes,
-    objective_of,
-    training_of,
-)
+from robustify import parameters as reading
+from robustify.configuration import Experiment, Net, needs_tangent_planes, objective_of, training_of
 from robustify.errors import InputError
 from robustify.nets import make_net
 from robustify.nets.vgg import VGG
 from robustify.optimisers import make_descent
+from robustify.parameters import ConfigurationError, experiments_of
 from robustify.preflight import problems_of
 from robustify.settings import CONFIG_LOADER_ARGS
 from robustify.spelling import stray_parameters
@@ -107,7 +100,7 @@ def required_keys(model: type[BaseModel], way: tuple[str, ...] = ()) -> Iterator
     for name, field in model.model_fields.items():
         if field.is_required():
             yield (*way, name)
-        for inner in configuration._models_in(field.annotation):
+        for inner in reading._models_in(field.annotation):
             if field.annotation is inner:
                 yield from required_keys(inner, (*way, name))
 

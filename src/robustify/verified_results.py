@@ -15,8 +15,9 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 
 from robustify.atomic import replacing
-from robustify.configuration import Experiment, experiments_of
+from robustify.configuration import Experiment
 from robustify.errors import InputError
+from robustify.parameters import experiments_of
 from robustify.settings import CONFIG_LOADER_ARGS
 from robustify.statements import AUTOATTACK
 

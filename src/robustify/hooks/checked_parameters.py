@@ -14,8 +14,9 @@ from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 
 from robustify import pipeline_registry
-from robustify.configuration import ConfigurationError, Experiment, experiments_of
+from robustify.configuration import Experiment
 from robustify.errors import InputError
+from robustify.parameters import ConfigurationError, experiments_of
 from robustify.placement import place, seed_of
 from robustify.spelling import stray_parameters
 
