@@ -22,7 +22,8 @@ from pydantic import (
     model_validator,
 )
 
-from robustify.spelling import LARGEST
+# of whole numbers: more images, steps or units than anyone has
+LARGEST = 2**31
 
 # stage tags of the pipelines, so that --tags=NAME means one thing
 RESERVED = {

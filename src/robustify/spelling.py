@@ -9,8 +9,7 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-# of whole numbers: more images, steps or units than anyone has
-LARGEST = 2**31
+from robustify.configuration import LARGEST
 
 
 def stray_parameters(parameters: Mapping[str, Any]) -> list[str]:
