@@ -182,6 +182,8 @@ HUGE = 10**400
         ({"net.name": "resnet", "objective": {"name": "mixed", "alpha": 7}}, ["net.name", "objective"]),
         ({"folder": "l2", "folder_x": 1}, ["folder", "folder_x"]),
         ({"folder": "objectives"}, ["folder"]),
+        ({"classes": [*"01234567", "8", "8"]}, ["classes"]),
+        ({"paper.nets.l3": {"test_accuracy": 0.9, "adversarial_set_accuracy": 0.5}}, ["paper.nets.l3"]),
         ({"nets.seed_1": {"uncertainty_set": {"name": "point"}}}, ["nets.seed_1"]),
         ({"tangent_planes.dimension": 21}, ["tangent_planes"]),
         (

@@ -576,6 +576,15 @@ class Experiment(_Strict):
         if baseline is not None and baseline.fed_back is not None:
             yield "nets.baseline.fed_back", "the baseline can't be fed examples made against it"
 
+        for name in self.paper.nets:
+            if name not in self.nets:
+                yield (
+                    f"paper.nets.{name}",
+                    f"is no net of the experiment; known: {', '.join(self.nets)}",
+                )
+        twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
+        if twice:
+            yield "classes", f"names {', '.join(twice)} twice"
         if self.across_seeds is not None:
             for name, net in self.across_seeds.transfer.nets.items():
                 if needs_tangent_planes(self.objective.model_dump(), net):

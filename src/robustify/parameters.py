@@ -75,12 +75,13 @@ class ConfigurationError(InputError):
 
     def explains(self, key: str, complaint: str) -> bool:
         """Return whether a further complaint comes of what is wrong already."""
-        stands_in = repr(STAND_IN) in complaint or STAND_IN_NET in complaint
-        return stands_in or _is_within(key, self.keys)
+        return _comes_of(self.keys, key, complaint)
 
 
-def _is_within(key: str, keys: Collection[str]) -> bool:
-    return any(f"{key}.".startswith(f"{other}.") for other in keys)
+def _comes_of(wrong: Collection[str], key: str, complaint: str) -> bool:
+    """Return whether a complaint is of something below a wrong key, or of what stands in for one."""
+    stands_in = repr(STAND_IN) in complaint or STAND_IN_NET in complaint
+    return stands_in or any(f"{key}.".startswith(f"{other}.") for other in wrong)
 
 
 def experiments_of(parameters: Mapping[str, Any]) -> dict[str, Experiment]:
@@ -114,12 +115,12 @@ def experiments_of(parameters: Mapping[str, Any]) -> dict[str, Experiment]:
         except ValidationError as error:
             problems += _problems(name, error)
             found.update(_rest(name, parameters[name], error))
-    said = [key for key, _ in problems]
+    so_far = [key for key, _ in problems]
     problems += [
         (f"{name}.{key}", complaint)
         for name, experiment in found.items()
         for key, complaint in experiment.contradictions()
-        if not _is_within(f"{name}.{key}", said)
+        if not _comes_of(so_far, f"{name}.{key}", complaint)
     ]
     if problems:
         message = "; ".join(dict.fromkeys(f"{key}: {complaint}" for key, complaint in problems))
