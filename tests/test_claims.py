@@ -128,6 +128,24 @@ def decide(name: str, summary: dict[str, Any], details: dict[str, Any]) -> list[
     return next(claim for claim in CLAIMS if claim.name == name).decide(summary, details)
 
 
+def test_transfer_to_other_architectures_counts_apart(
+    summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    transfer = details["transfer"]
+    transfer["architectures"]["linf"] = "fully_connected"
+    for row in ("baseline", "control", "l2"):
+        transfer["matrix"]["l2"][row]["linf"] = cell(50, 2, 0.5)
+    found = {finding.subject: finding.holds for finding in decide("C6", summary, details)}
+    assert found == {
+        **{f"l2 examples of {row}, nets": True for row in ("baseline", "control", "l2")},
+        **{
+            f"l2 examples of {row}, other architectures": False
+            for row in ("baseline", "control", "l2")
+        },
+        "l2 examples of linf, other architectures": True,
+    }
+
+
 def test_all_claims_hold_where_the_numbers_say_so(
     summary: dict[str, Any], details: dict[str, Any]
 ) -> None:

@@ -5,7 +5,7 @@ Every rule reads the stored summary and details (see :mod:`robustify.across_seed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
@@ -187,27 +187,35 @@ def one_pixel_flips(summary: Mapping[str, Any], details: Mapping[str, Any]) -> l
 
 
 def examples_transfer(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list[Finding]:
-    """C6: every net on every other's examples, against their originals."""
+    """C6: every net on every other's examples, against their originals; other architectures apart."""
+    architectures = details["transfer"]["architectures"]
     found = []
     for norm, matrix in details["transfer"]["matrix"].items():
         for row, columns in matrix.items():
-            tried = [cell for cell in columns.values() if cell["examples"]]
-            fooled = [
-                cell
-                for cell in tried
-                if cell["fooled"] > cell["mended"] and cell["p_value"] < SIGNIFICANCE
-            ]
-            if tried:
-                accuracies = sorted(cell["accuracy"] for cell in tried)
-                found.append(
-                    Finding(
-                        f"{norm} examples of {row}",
-                        len(fooled) == len(tried),
-                        f"{tried[0]['examples']:,} examples fool {len(fooled)} of {len(tried)} other nets more often than "
-                        f"their originals do; accuracy on them {_percent(accuracies[0])} to {_percent(accuracies[-1])}",
-                    )
-                )
+            tried = {net: cell for net, cell in columns.items() if cell["examples"]}
+            for alike in (True, False):
+                cells = [
+                    cell
+                    for net, cell in tried.items()
+                    if (architectures[net] == architectures[row]) == alike
+                ]
+                if cells:
+                    to = "nets" if alike else "other architectures"
+                    found.append(_transferred(f"{norm} examples of {row}, {to}", cells))
     return found
+
+
+def _transferred(part: str, cells: Sequence[Mapping[str, Any]]) -> Finding:
+    fooled = [
+        cell for cell in cells if cell["fooled"] > cell["mended"] and cell["p_value"] < SIGNIFICANCE
+    ]
+    accuracies = sorted(cell["accuracy"] for cell in cells)
+    return Finding(
+        part,
+        len(fooled) == len(cells),
+        f"{cells[0]['examples']:,} examples fool {len(fooled)} of {len(cells)} more often than their originals do; "
+        f"accuracy on them {_percent(accuracies[0])} to {_percent(accuracies[-1])}",
+    )
 
 
 def linf_is_best(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list[Finding]:
@@ -280,7 +288,7 @@ CLAIMS = (
         "C6",
         "Adversarial examples transfer between nets (the paper cites this and doesn't measure it).",
         "The examples of a net count if every other net gets more of them wrong than of their originals, "
-        f"McNemar's p < {SIGNIFICANCE}.",
+        f"McNemar's p < {SIGNIFICANCE}; nets of other architectures count apart.",
         examples_transfer,
         "--pipeline={experiment}_seeds --tags=transfer",
     ),
