@@ -214,7 +214,7 @@ def _transferred(part: str, cells: Sequence[Mapping[str, Any]]) -> Finding:
         part,
         len(fooled) == len(cells),
         f"{cells[0]['examples']:,} examples fool {len(fooled)} of {len(cells)} more often than their originals do; "
-        f"accuracy on them {_percent(accuracies[0])} to {_percent(accuracies[-1])}",
+        f"accuracy on them {' to '.join(map(_percent, dict.fromkeys((accuracies[0], accuracies[-1]))))}",
     )
 
 
