@@ -325,7 +325,7 @@ def test_objectives_of_the_complete_data_are_shown(
     assert "| vat (flagged) | vat | beta=1.0 | l2 | 1.2 | 99.34 | 87.5 | 90.0 | 12.5 |" in page
     assert "* MNIST: one net under each objective" not in page
     assert (
-        "Most accurate of these 2 on the test set is vat with 99.34 %, against the baseline's 99.05 and the control's "
+        "MNIST, other objectives and radii (below): the most accurate of 2 is vat with 99.34 %, against the baseline's 99.05 and the control's "
         "99.20 (1 of 2 are above both)."
     ) in page
 
