@@ -310,7 +310,7 @@ def test_bad_recipes_are_refused_by_name() -> None:
         Recipe(epochs=1, batch_size=1, optimiser=SGD, held_out=-1)
     with pytest.raises(InputError, match="sgd, muon, adam"):
         make_descent(LinearNet(2, 2), name="rmsprop", steps=1, steps_per_epoch=1)
-    with pytest.raises(InputError, match="triangle, halving, constant"):
+    with pytest.raises(InputError, match="triangle, constant, halving"):
         make_schedule(name="cosine", steps=1, steps_per_epoch=1)
     with pytest.raises(InputError, match="learning_rat"):
         make_descent(LinearNet(2, 2), name="sgd", steps=1, steps_per_epoch=1, learning_rat=1.0)

@@ -103,3 +103,13 @@ def test_a_store_in_a_folder_that_cannot_be_written_is_one_line_in_seconds(
     assert refused.returncode != 0
     told = " ".join((refused.stdout + refused.stderr).split())
     assert f"{tmp_path} can't be written); make it writable" in told
+
+
+def test_a_net_that_transfer_is_to_be_measured_on_must_be_there(project: Project) -> None:
+    told = refusal(
+        project,
+        "run",
+        "--pipeline=mnist_seeds",
+        "--params=mnist.across_seeds.transfer.also.mine=nets/mine.safetensors",
+    )
+    assert "mnist.across_seeds.transfer.also.mine: there is no file nets/mine.safetensors" in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from click import ClickException
@@ -56,6 +57,9 @@ class CheckedParameters:
             if name in tags
             for key, complaint in problems_of(name, experiment)
         ]
+        for name, experiment in self._experiments.items():
+            if any({name, "transfer"} <= node.tags for node in pipeline.nodes):
+                problems += _absent(name, experiment)
         if problems:
             raise ClickException("; ".join(problems))
         _require_seeds(pipeline, catalog)
@@ -87,6 +91,16 @@ def _checked(catalog: dict[str, Any]) -> dict[str, Any]:
         if not name.startswith("_") and not (isinstance(entry, Mapping) and "type" in entry):
             raise ClickException(f"configuration of 'catalog': {name} has no type")
     return catalog
+
+
+def _absent(name: str, experiment: Experiment) -> list[str]:
+    """Return a complaint for every stored net that transfer is to be measured on and that isn't there."""
+    also = experiment.across_seeds.transfer.also if experiment.across_seeds else {}
+    return [
+        f"{name}.across_seeds.transfer.also.{net}: there is no file {path}"
+        for net, path in also.items()
+        if not Path(path).is_file()
+    ]
 
 
 def _further(error: ConfigurationError) -> Iterator[str]:
