@@ -206,10 +206,12 @@ class Journal:
             logger.warning("%s", error)
 
 
+_ENTRIES = TypeAdapter(with_config(ConfigDict(extra="forbid", strict=True))(_Entry))
+
+
 def _read(line: str) -> dict[str, Any]:
     entry: dict[str, Any] = json.loads(line)
-    strict = with_config(ConfigDict(extra="forbid", strict=True))
-    TypeAdapter(strict(_Entry)).validate_python(entry)
+    _ENTRIES.validate_python(entry)
     return entry
 
 

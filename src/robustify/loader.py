@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from click import ClickException
-from kedro.config import MissingConfigException, OmegaConfigLoader
+from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -32,9 +32,6 @@ class ReadableConfigLoader(OmegaConfigLoader):
         self._require_environment()
         try:
             found: dict[str, Any] = super().__getitem__(key)
-        except MissingConfigException:
-            # Kedro goes on with its defaults
-            raise
         except _UNREADABLE as error:
             raise ClickException(f"configuration of {key!r}: {self._explained(error)}") from error
         return found

@@ -10,9 +10,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from robustify.ingestion.acquisition import acquire
 
 from ..conftest import PROJECT
+
+# that the command is there doesn't say that it is allowed to
+needs_namespaces = pytest.mark.skipif(
+    subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode != 0
+    if shutil.which("unshare")
+    else True,
+    reason="a full or read-only file system takes a mount namespace",
+)
 
 
 class Project:

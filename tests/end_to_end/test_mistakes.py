@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
 import pytest
 
-from .project import Project
+from .project import Project, needs_namespaces
 
 RUN = ("run", "--pipeline=mnist_robust", "--env=quick")
 
@@ -88,7 +87,7 @@ def test_a_store_that_cannot_be_is_one_line_in_seconds(
     assert "hunter2" not in told
 
 
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs namespaces")
+@needs_namespaces
 def test_a_store_in_a_folder_that_cannot_be_written_is_one_line_in_seconds(
     project: Project, tmp_path: Path
 ) -> None:

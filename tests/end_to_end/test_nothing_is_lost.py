@@ -22,7 +22,7 @@ from filelock import FileLock
 from robustify.storage import load_tensors
 
 from .killing import differences, epochs_logged, run_with_kills, runs_of
-from .project import Project, without_times
+from .project import Project, needs_namespaces, without_times
 
 SIZE = "mnist.data.training_images=2000,mnist.data.test_images=500,mnist.training.epochs=2"
 RUN = ("run", "--pipeline=mnist_robust", "--env=quick", f"--params={SIZE}")
@@ -137,14 +137,6 @@ def test_of_two_real_runs_the_second_is_refused_and_the_first_is_not_disturbed(
     assert first.wait(300) == 0
     assert differences(project, whole) == []
     assert runs_of(project.store) == WHOLE
-
-
-needs_namespaces = pytest.mark.skipif(
-    subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode != 0
-    if shutil.which("unshare")
-    else True,
-    reason="a full or read-only file system takes a mount namespace",
-)
 
 
 @needs_namespaces
