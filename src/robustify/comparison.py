@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from robustify.configuration import WORST_CASE
+from robustify.levels import size_label
 
 # what tells a net's objective apart but isn't its name or its set
 _NOT_OPTIONS = ("name", "label_smoothing", "inner_mode")
@@ -87,7 +88,7 @@ def objectives_figure(table: pd.DataFrame, title: str) -> Figure:
     series = dict(_SERIES)
     attacked = attacked_columns(table)
     for column, colour in zip(attacked, _shades(len(attacked)), strict=True):
-        series[column] = (f"PGD, ε = {column.removeprefix('pgd_')}", colour, "D")
+        series[column] = (f"PGD, ε = {size_label(float(column.removeprefix('pgd_')))}", colour, "D")
     with matplotlib.rc_context({"font.size": 10, "savefig.dpi": 150}):
         figure = Figure(figsize=(7.2, 1.4 + 0.36 * len(table)), layout="constrained")
         axes = figure.subplots()

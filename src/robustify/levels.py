@@ -15,6 +15,6 @@ def size_label(size: float) -> str:
     if float(decimal) == size:
         return decimal
     halves = round(2 * _LEVELS * size)
-    if abs(halves / (2 * _LEVELS) - size) < 1e-9:
+    if abs(halves / (2 * _LEVELS) - size) < 1e-8:
         return f"{halves / 2:g}/{_LEVELS}"
     return decimal
