@@ -515,6 +515,64 @@ def test_every_wrong_value_is_named_at_once(parameters: dict[str, Any]) -> None:
         assert f"mnist.{key}: " in message
 
 
+@pytest.mark.parametrize(
+    ("way", "options", "expected"),
+    [
+        # two values out of range, in either order
+        (
+            "nets.l2.maximiser",
+            {"name": "projected_gradient", "steps": 0, "relative_step": 0.0, "restarts": 0},
+            ["steps is 0;", "restarts is 0;", "relative_step is 0.0;"],
+        ),
+        (
+            "nets.l2.maximiser",
+            {"name": "projected_gradient", "restarts": -1, "relative_step": -1.0, "steps": 3},
+            ["restarts is -1;", "relative_step is -1.0;"],
+        ),
+        # one of another type, one out of range
+        (
+            "nets.l2.uncertainty_set",
+            {"name": "l2", "radius": -1.0, "step": "boxy"},
+            ["step: ", "radius of 'l2' is -1.0;"],
+        ),
+        # a required one of another type, one out of range
+        (
+            "verification.full.attacks.fab_t",
+            {"name": "fab_t", "steps": "many", "overshoot": 0.5, "backward": 2.0},
+            ["steps: ", "overshoot is 0.5;", "backward is 2.0;"],
+        ),
+        # a name that it doesn't have, one out of range
+        (
+            "nets.l2.objective",
+            {"name": "mixed", "alpha": 2.0, "alfa": 1.0, "label_smoothing": 1.5},
+            ["alfa: is unknown", "alpha is 2.0;", "label_smoothing is 1.5;"],
+        ),
+        # one that is left out, which says nothing of the rest
+        ("nets.l2.uncertainty_set", {"name": "l2"}, ["'radius'"]),
+        # a mistake of two options together is said once
+        (
+            "training.optimiser",
+            {"name": "sgd", "learning_rate": 0.1, "dampening": 0.5, "momentum": 0.9},
+            ["nesterov goes without dampening"],
+        ),
+    ],
+)
+def test_every_wrong_value_of_one_part_is_named_at_once(
+    parameters: dict[str, Any], way: str, options: dict[str, Any], expected: list[str]
+) -> None:
+    *above, last = way.split(".")
+    inner = parameters["mnist"]
+    for key in above:
+        inner = inner[key]
+    inner[last] = options
+    problems = [
+        f"{key.removeprefix(f'mnist.{way}').lstrip('.')}: {complaint}".removeprefix(": ")
+        for key, complaint in problems_of("mnist", experiments_of(parameters)["mnist"])
+    ]
+    assert len(problems) == len(expected), problems
+    assert all(any(part in one for one in problems) for part in expected), problems
+
+
 POINT = {"name": "point"}
 BALL = {"name": "l2", "radius": 1.0}
 

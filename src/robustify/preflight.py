@@ -37,6 +37,8 @@ from robustify.uncertainty import SETS, NormBall, UncertaintySet, make_uncertain
 # parts of an objective that other parameters and the data decide
 _NOT_CONFIGURED = ("uncertainty_set", "maximiser", "bases")
 
+# name and options of a part
+Options = Mapping[str, Any]
 # keys below the experiment's, and what is wrong with their values
 Problems = Iterator[tuple[str, str]]
 
@@ -108,8 +110,7 @@ class _Preflight:
                 )
 
     def _net(self, key: str, architecture: Mapping[str, Any]) -> Problems:
-        see = partial(self._see_images, architecture)
-        yield from _made(key, NETS, architecture, see, null_drops=True)
+        yield from _made(key, NETS, architecture, self._see_images, null_drops=True)
 
     def _see_images(self, architecture: Mapping[str, Any]) -> None:
         net = _without_memory(architecture)
@@ -126,9 +127,8 @@ class _Preflight:
 
     def _training(self, key: str, training: Training, architecture: Mapping[str, Any]) -> Problems:
         yield from _said(key, partial(Recipe.of, training.model_dump()))
-        optimiser, schedule = training.optimiser.model_dump(), training.schedule.model_dump()
 
-        def descend() -> None:
+        def descend(optimiser: Options) -> None:
             try:
                 net = _without_memory(architecture)
             except InputError:
@@ -136,14 +136,20 @@ class _Preflight:
                 net = nn.Conv2d(1, 1, 1)
             make_descent(net, steps=1, steps_per_epoch=1, **optimiser)
 
-        def fall() -> None:
+        def fall(schedule: Options) -> None:
             make_schedule(steps=1, steps_per_epoch=1, **_without_null(schedule))
 
-        yield from _made(f"{key}.optimiser", OPTIMISERS, optimiser, descend, null_drops=True)
+        yield from _made(
+            f"{key}.optimiser",
+            OPTIMISERS,
+            training.optimiser.model_dump(),
+            descend,
+            null_drops=True,
+        )
         yield from _made(
             f"{key}.schedule",
             SCHEDULES,
-            schedule,
+            training.schedule.model_dump(),
             fall,
             given=("name", "steps", "steps_per_epoch"),
             null_drops=True,
@@ -186,9 +192,13 @@ class _Preflight:
         of_set = [
             *self._uncertainty_set(f"{key}.uncertainty_set", net.uncertainty_set.model_dump())
         ]
-        maximiser = net.maximiser.model_dump()
         of_maximiser = [
-            *_made(f"{key}.maximiser", MAXIMISERS, maximiser, partial(make_maximiser, **maximiser))
+            *_made(
+                f"{key}.maximiser",
+                MAXIMISERS,
+                net.maximiser.model_dump(),
+                lambda options: make_maximiser(**options),
+            )
         ]
         yield from (*of_set, *of_maximiser)
         if net.net:
@@ -204,7 +214,7 @@ class _Preflight:
             yield from self._objective(f"{key}.objective" if net.objective else "objective", net)
 
     def _uncertainty_set(self, key: str, options: Mapping[str, Any]) -> Problems:
-        def make() -> None:
+        def make(options: Options) -> None:
             self._require_radius_in_box(make_uncertainty_set(**options))
 
         yield from _made(key, SETS, options, make)
@@ -245,13 +255,11 @@ class _Preflight:
             )
 
     def _objective(self, key: str, net: Net) -> Problems:
-        chosen = objective_of(self.experiment.objective.model_dump(), net)
-
-        def make() -> None:
+        def make(options: Options) -> None:
             objective = make_objective(
                 uncertainty_set=make_uncertainty_set(**net.uncertainty_set.model_dump()),
                 maximiser=make_maximiser(**net.maximiser.model_dump()),
-                **chosen,
+                **options,
             )
             try:
                 trained = _without_memory(architecture_of(self.experiment.net.model_dump(), net))
@@ -260,6 +268,7 @@ class _Preflight:
                 return
             objective.check(trained)
 
+        chosen = objective_of(self.experiment.objective.model_dump(), net)
         options = {"name": WORST_CASE, **chosen}
         yield from _made(key, OBJECTIVES, options, make, given=_NOT_CONFIGURED)
 
@@ -280,9 +289,11 @@ class _Preflight:
     def _depth(self, key: str, depth: Depth) -> Problems:
         yield from self._balls(f"{key}.norms", depth.norms)
         for name, attack in depth.attacks.items():
-            options = attack.model_dump()
             yield from _made(
-                f"{key}.attacks.{name}", ATTACKS, options, partial(make_attack, **options)
+                f"{key}.attacks.{name}",
+                ATTACKS,
+                attack.model_dump(),
+                lambda options: make_attack(**options),
             )
         for net, ball in depth.autoattack.items():
             if net not in self.experiment.nets:
@@ -300,8 +311,8 @@ class _Preflight:
                 yield from self._ball(f"{key}.{norm}", norm, {"radius": radius})
 
     def _ball(self, key: str, norm: str, ball: Mapping[str, Any]) -> Problems:
-        def make() -> None:
-            attacked = make_uncertainty_set(norm, **ball)
+        def make(options: Options) -> None:
+            attacked = make_uncertainty_set(**options)
             if not isinstance(attacked, NormBall):
                 raise InputError("is no norm ball; it moves nothing")
             self._require_radius_in_box(attacked)
@@ -335,8 +346,8 @@ def _said(key: str, part: Callable[[], object]) -> Problems:
 def _made(
     key: str,
     registry: Mapping[str, Callable[..., object]],
-    options: Mapping[str, Any],
-    make: Callable[[], object],
+    options: Options,
+    make: Callable[[Options], object],
     *,
     given: Collection[str] = (),
     null_drops: bool = False,
@@ -358,8 +369,49 @@ def _made(
     }
     problems = option_problems(name, registry[name], others, given=given)
     yield from ((f"{key}.{option}", complaint) for option, complaint in problems.items())
-    if not problems:
-        yield from _said(key, make)
+    rest = {option: value for option, value in options.items() if option not in problems}
+    if problems and _lacks_an_option(_error_of(rest, make)):
+        rest.update((option, 1.0) for option in problems if takes(registry[name], option))
+        if _lacks_an_option(_error_of(rest, make)):
+            return
+    yield from ((key, complaint) for complaint in _complaints(rest, make))
+
+
+def _complaints(options: Options, make: Callable[[Options], object]) -> list[str]:
+    """Return what the making of a part complains of, and what it would complain of once that is mended, too."""
+    said: list[str] = []
+    error = _error_of(options, make)
+    while error is not None and str(error) not in said:
+        said.append(str(error))
+        # whatever makes the part complain of something else, or of nothing, takes away what it complained of
+        for mended in _variants(options):
+            another = _error_of(mended, make)
+            if another is None or not (_lacks_an_option(another) or str(another) in said):
+                options, error = mended, another
+                break
+    return said
+
+
+def _error_of(options: Options, make: Callable[[Options], object]) -> InputError | None:
+    try:
+        make(options)
+    except InputError as error:
+        return error
+    return None
+
+
+def _lacks_an_option(error: InputError | None) -> bool:
+    return error is not None and isinstance(error.__cause__, TypeError)
+
+
+def _variants(options: Options) -> Iterator[dict[str, Any]]:
+    """Yield the options without one of them, and then with 1 for one of them, which suits most numbers that are required."""
+    changeable = [option for option in options if option != "name"]
+    for option in changeable:
+        yield {other: kept for other, kept in options.items() if other != option}
+    for option in changeable:
+        if isinstance(options[option], int | float):
+            yield {**options, option: type(options[option])(1)}
 
 
 def _without_memory(architecture: Mapping[str, Any]) -> nn.Module:

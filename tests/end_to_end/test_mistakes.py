@@ -67,6 +67,12 @@ def test_an_environment_that_is_not_there_is_named_with_those_that_are(project: 
     assert "did you mean quick?; it has base, local, paper, quick, robust" in told
 
 
+def test_a_pipeline_that_is_not_there_is_named_with_the_nearest(project: Project) -> None:
+    told = refusal(project, "run", "--pipeline=mnist_robst", "--env=quick")
+    assert "'mnist_robst' is no pipeline; did you mean mnist_robust?; known: " in told
+    assert "cifar_seeds" in told
+
+
 @pytest.mark.parametrize(
     ("store", "reason"),
     [
