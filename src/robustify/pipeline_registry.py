@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from click import ClickException
 from kedro.framework.project import settings
 from kedro.pipeline import Pipeline
 
@@ -25,18 +24,8 @@ from robustify.pipelines.tangents.pipeline import create_pipeline as find_neighb
 from robustify.pipelines.training.pipeline import create_pipeline as train
 from robustify.pipelines.verification.pipeline import create_full_pipeline as verify_fully
 from robustify.pipelines.verification.pipeline import create_pipeline as verify
-from robustify.spelling import did_you_mean, shown
 
 _experiments: dict[str, Experiment] = {}
-
-
-class Pipelines(dict[str, Pipeline]):
-    """Pipelines by name; to ask for one that isn't there ends in one line."""
-
-    def __missing__(self, name: str) -> Pipeline:
-        raise ClickException(
-            f"{shown(name)} is no pipeline{did_you_mean(name, self)}; known: {', '.join(self)}"
-        )
 
 
 def use_experiments(experiments: Mapping[str, Experiment]) -> None:
@@ -45,7 +34,7 @@ def use_experiments(experiments: Mapping[str, Experiment]) -> None:
     _experiments.update(experiments)
 
 
-def register_pipelines() -> Pipelines:
+def register_pipelines() -> dict[str, Pipeline]:
     """Return the project's pipelines by name.
 
     ``{experiment}_robust`` is the experiment. Where they are configured, ``{experiment}_verification`` is its
@@ -92,17 +81,15 @@ def register_pipelines() -> Pipelines:
         "seeds": seeds,
         "__default__": robust,
     }
-    return Pipelines(
-        {
-            **robust,
-            **verification,
-            **objectives,
-            **readings,
-            **smallest_perturbations,
-            **seeds,
-            **{name: _sum(parts.values()) for name, parts in together.items() if parts},
-        }
-    )
+    return {
+        **robust,
+        **verification,
+        **objectives,
+        **readings,
+        **smallest_perturbations,
+        **seeds,
+        **{name: _sum(parts.values()) for name, parts in together.items() if parts},
+    }
 
 
 def experiment_pipeline(name: str, experiment: Experiment) -> Pipeline:

@@ -28,6 +28,7 @@ from robustify.hooks import (
     TolerantTracking,
 )
 from robustify.loader import ReadableConfigLoader
+from robustify.session import OneLineSession
 
 HOOKS = (
     AdversarialSets(),
@@ -40,6 +41,8 @@ HOOKS = (
     SupportedRunner(),
     TolerantTracking(),
 )
+
+SESSION_CLASS = OneLineSession
 
 CONFIG_LOADER_CLASS = ReadableConfigLoader
 CONFIG_LOADER_ARGS: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -67,10 +68,22 @@ def test_an_environment_that_is_not_there_is_named_with_those_that_are(project: 
     assert "did you mean quick?; it has base, local, paper, quick, robust" in told
 
 
-def test_a_pipeline_that_is_not_there_is_named_with_the_nearest(project: Project) -> None:
-    told = refusal(project, "run", "--pipeline=mnist_robst", "--env=quick")
-    assert "'mnist_robst' is no pipeline; did you mean mnist_robust?; known: " in told
-    assert "cifar_seeds" in told
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("--pipeline=mnist_robst", "'mnist_robst'.*Did you mean.*mnist_robust"),
+        ("--nodes=mnist.baselin.train", "no.* nodes named.*'mnist.baselin.train'"),
+        ("--from-nodes=nothing", "no.* nodes named.*'nothing'"),
+        ("--namespaces=mnist.l5", "namespaces.*'mnist.l5'"),
+        ("--tags=l5", "no nodes"),
+    ],
+)
+def test_a_choice_that_is_not_there_is_one_line(
+    project: Project, choice: str, expected: str
+) -> None:
+    told = refusal(project, *RUN, choice)
+    assert re.search(expected, told)
+    assert "'kedro registry list' tells the pipelines" in told
 
 
 @pytest.mark.parametrize(

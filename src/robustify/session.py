@@ -1,0 +1,39 @@
+"""A Kedro session that says in one line what there is not to be run."""
+
+from __future__ import annotations
+
+from traceback import walk_tb
+from typing import Any
+
+from click import ClickException
+from kedro.framework.session import KedroSession
+
+_CHOOSING = ("kedro.framework.session.session", "kedro.pipeline.pipeline")
+_RUNNING = "kedro.runner"
+
+
+class OneLineSession(KedroSession):
+    """Shows a misspelt pipeline, node, tag or namespace as one line instead of a traceback."""
+
+    def run(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Run what was chosen; see :meth:`kedro.framework.session.KedroSession.run`.
+
+        Raises:
+            ClickException: if there is no such pipeline, node, tag or namespace.
+        """
+        try:
+            return super().run(*arguments, **options)
+        except ValueError as error:
+            if not _is_of_the_choice(error):
+                raise
+            what = " ".join(str(error).split())
+            raise ClickException(
+                f"{what} ('kedro registry list' tells the pipelines, 'kedro registry describe NAME' one's nodes)"
+            ) from error
+
+
+def _is_of_the_choice(error: ValueError) -> bool:
+    """Return whether Kedro raised it while it looked for what to run, not what it ran."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    running = any(module.startswith(_RUNNING) for module in modules)
+    return modules[-1] in _CHOOSING and not running
