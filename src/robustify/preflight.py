@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from robustify.attacks import ATTACKS, make_attack
+from robustify.complaints import Options, Problems, problem_of, problems_of_part
 from robustify.configuration import (
     WORST_CASE,
     Depth,
@@ -31,16 +32,11 @@ from robustify.nets import NETS, make_net
 from robustify.objectives import OBJECTIVES, make_objective
 from robustify.optimisers import OPTIMISERS, SCHEDULES, make_descent, make_schedule
 from robustify.recipe import Recipe
-from robustify.spelling import did_you_mean, option_problems, shown, takes
+from robustify.spelling import did_you_mean, shown
 from robustify.uncertainty import SETS, NormBall, UncertaintySet, make_uncertainty_set
 
 # parts of an objective that other parameters and the data decide
 _NOT_CONFIGURED = ("uncertainty_set", "maximiser", "bases")
-
-# name and options of a part
-Options = Mapping[str, Any]
-# keys below the experiment's, and what is wrong with their values
-Problems = Iterator[tuple[str, str]]
 
 
 def problems_of(name: str, experiment: Experiment) -> list[tuple[str, str]]:
@@ -72,10 +68,10 @@ class _Preflight:
     def problems(self) -> Problems:
         """Yield everything that is wrong."""
         experiment = self.experiment
-        yield from _said("data.name", partial(specification_of, experiment.data.name))
+        yield from problem_of("data.name", partial(specification_of, experiment.data.name))
         yield from self._classes()
         yield from self._sizes()
-        yield from _said("device", partial(choose_device, experiment.device))
+        yield from problem_of("device", partial(choose_device, experiment.device))
         architecture = experiment.net.model_dump()
         yield from self._net("net", architecture)
         yield from self._training("training", experiment.training, architecture)
@@ -110,7 +106,7 @@ class _Preflight:
                 )
 
     def _net(self, key: str, architecture: Mapping[str, Any]) -> Problems:
-        yield from _made(key, NETS, architecture, self._see_images, null_drops=True)
+        yield from problems_of_part(key, NETS, architecture, self._see_images, null_drops=True)
 
     def _see_images(self, architecture: Mapping[str, Any]) -> None:
         net = _without_memory(architecture)
@@ -126,7 +122,7 @@ class _Preflight:
             ) from error
 
     def _training(self, key: str, training: Training, architecture: Mapping[str, Any]) -> Problems:
-        yield from _said(key, partial(Recipe.of, training.model_dump()))
+        yield from problem_of(key, partial(Recipe.of, training.model_dump()))
 
         def descend(optimiser: Options) -> None:
             try:
@@ -139,14 +135,14 @@ class _Preflight:
         def fall(schedule: Options) -> None:
             make_schedule(steps=1, steps_per_epoch=1, **_without_null(schedule))
 
-        yield from _made(
+        yield from problems_of_part(
             f"{key}.optimiser",
             OPTIMISERS,
             training.optimiser.model_dump(),
             descend,
             null_drops=True,
         )
-        yield from _made(
+        yield from problems_of_part(
             f"{key}.schedule",
             SCHEDULES,
             training.schedule.model_dump(),
@@ -193,7 +189,7 @@ class _Preflight:
             *self._uncertainty_set(f"{key}.uncertainty_set", net.uncertainty_set.model_dump())
         ]
         of_maximiser = [
-            *_made(
+            *problems_of_part(
                 f"{key}.maximiser",
                 MAXIMISERS,
                 net.maximiser.model_dump(),
@@ -207,9 +203,9 @@ class _Preflight:
             name, ball = net.fed_back.name, net.fed_back.model_dump(exclude={"name"})
             yield from self._ball(f"{key}.fed_back", name, ball)
         if not of_set:
-            yield from _said(key, partial(self._watch, net))
+            yield from problem_of(key, partial(self._watch, net))
         if needs_tangent_planes(self.experiment.objective.model_dump(), net):
-            yield from _said(key, partial(self._planes, net))
+            yield from problem_of(key, partial(self._planes, net))
         if not of_set and not of_maximiser:
             yield from self._objective(f"{key}.objective" if net.objective else "objective", net)
 
@@ -217,7 +213,7 @@ class _Preflight:
         def make(options: Options) -> None:
             self._require_radius_in_box(make_uncertainty_set(**options))
 
-        yield from _made(key, SETS, options, make)
+        yield from problems_of_part(key, SETS, options, make)
 
     def _watch(self, net: Net) -> None:
         try:
@@ -270,7 +266,7 @@ class _Preflight:
 
         chosen = objective_of(self.experiment.objective.model_dump(), net)
         options = {"name": WORST_CASE, **chosen}
-        yield from _made(key, OBJECTIVES, options, make, given=_NOT_CONFIGURED)
+        yield from problems_of_part(key, OBJECTIVES, options, make, given=_NOT_CONFIGURED)
 
     def _across_seeds(self) -> Problems:
         chosen = self.experiment.across_seeds
@@ -289,7 +285,7 @@ class _Preflight:
     def _depth(self, key: str, depth: Depth) -> Problems:
         yield from self._balls(f"{key}.norms", depth.norms)
         for name, attack in depth.attacks.items():
-            yield from _made(
+            yield from problems_of_part(
                 f"{key}.attacks.{name}",
                 ATTACKS,
                 attack.model_dump(),
@@ -317,7 +313,7 @@ class _Preflight:
                 raise InputError("is no norm ball; it moves nothing")
             self._require_radius_in_box(attacked)
 
-        yield from _made(key, SETS, {"name": norm, **ball}, make)
+        yield from problems_of_part(key, SETS, {"name": norm, **ball}, make)
 
     def _require_radius_in_box(self, uncertainty_set: UncertaintySet) -> None:
         if self.data is None:
@@ -334,84 +330,6 @@ class _Preflight:
             raise InputError(
                 f"radius is {uncertainty_set.radius}; the pixel box [0, 1] is only {largest:.6g} across"
             )
-
-
-def _said(key: str, part: Callable[[], object]) -> Problems:
-    try:
-        part()
-    except InputError as error:
-        yield key, str(error)
-
-
-def _made(
-    key: str,
-    registry: Mapping[str, Callable[..., object]],
-    options: Options,
-    make: Callable[[Options], object],
-    *,
-    given: Collection[str] = (),
-    null_drops: bool = False,
-) -> Problems:
-    """Yield what is wrong with a part's options by their names and types or, if nothing is, with their values."""
-    name = options.get("name")
-    if not isinstance(name, str) or name not in registry:
-        near = did_you_mean(name, registry) if isinstance(name, str) else ""
-        yield f"{key}.name", f"{shown(name)} is unknown{near}; known: {', '.join(registry)}"
-        return
-    others = {
-        option: value
-        for option, value in options.items()
-        # null drops an option that is inherited, perhaps from another part of the registry
-        if option != "name"
-        and not (
-            null_drops and value is None and any(takes(part, option) for part in registry.values())
-        )
-    }
-    problems = option_problems(name, registry[name], others, given=given)
-    yield from ((f"{key}.{option}", complaint) for option, complaint in problems.items())
-    rest = {option: value for option, value in options.items() if option not in problems}
-    if problems and _lacks_an_option(_error_of(rest, make)):
-        rest.update((option, 1.0) for option in problems if takes(registry[name], option))
-        if _lacks_an_option(_error_of(rest, make)):
-            return
-    yield from ((key, complaint) for complaint in _complaints(rest, make))
-
-
-def _complaints(options: Options, make: Callable[[Options], object]) -> list[str]:
-    """Return what the making of a part complains of, and what it would complain of once that is mended, too."""
-    said: list[str] = []
-    error = _error_of(options, make)
-    while error is not None and str(error) not in said:
-        said.append(str(error))
-        # whatever makes the part complain of something else, or of nothing, takes away what it complained of
-        for mended in _variants(options):
-            another = _error_of(mended, make)
-            if another is None or not (_lacks_an_option(another) or str(another) in said):
-                options, error = mended, another
-                break
-    return said
-
-
-def _error_of(options: Options, make: Callable[[Options], object]) -> InputError | None:
-    try:
-        make(options)
-    except InputError as error:
-        return error
-    return None
-
-
-def _lacks_an_option(error: InputError | None) -> bool:
-    return error is not None and isinstance(error.__cause__, TypeError)
-
-
-def _variants(options: Options) -> Iterator[dict[str, Any]]:
-    """Yield the options without one of them, and then with 1 for one of them, which suits most numbers that are required."""
-    changeable = [option for option in options if option != "name"]
-    for option in changeable:
-        yield {other: kept for other, kept in options.items() if other != option}
-    for option in changeable:
-        if isinstance(options[option], int | float):
-            yield {**options, option: type(options[option])(1)}
 
 
 def _without_memory(architecture: Mapping[str, Any]) -> nn.Module:

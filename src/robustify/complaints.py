@@ -1,0 +1,102 @@
+"""What is wrong with the parts that parameters name, found by making them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from robustify.errors import InputError
+from robustify.spelling import did_you_mean, option_problems, shown, takes
+
+# name and options of a part
+Options = Mapping[str, Any]
+# keys, and what is wrong with their values
+Problems = Iterator[tuple[str, str]]
+
+
+def problem_of(key: str, part: Callable[[], object]) -> Problems:
+    """Yield what the making of a part complains of, if it does."""
+    try:
+        part()
+    except InputError as error:
+        yield key, str(error)
+
+
+def problems_of_part(
+    key: str,
+    registry: Mapping[str, Callable[..., object]],
+    options: Options,
+    make: Callable[[Options], object],
+    *,
+    given: Collection[str] = (),
+    null_drops: bool = False,
+) -> Problems:
+    """Yield what is wrong with a part's name and options: by their names and types, and with their values.
+
+    Args:
+        key: of the part.
+        registry: what a part of that kind is made by, by name.
+        options: name and options of the part.
+        make: makes the part of them.
+        given: names that aren't options, because whoever makes the part fills them in.
+        null_drops: an option that is None counts as left out.
+    """
+    name = options.get("name")
+    if not isinstance(name, str) or name not in registry:
+        near = did_you_mean(name, registry) if isinstance(name, str) else ""
+        yield f"{key}.name", f"{shown(name)} is unknown{near}; known: {', '.join(registry)}"
+        return
+    others = {
+        option: value
+        for option, value in options.items()
+        # null drops an option that is inherited, perhaps from another part of the registry
+        if option != "name"
+        and not (
+            null_drops and value is None and any(takes(part, option) for part in registry.values())
+        )
+    }
+    problems = option_problems(name, registry[name], others, given=given)
+    yield from ((f"{key}.{option}", complaint) for option, complaint in problems.items())
+    rest = {option: value for option, value in options.items() if option not in problems}
+    if problems and _lacks_an_option(_error_of(rest, make)):
+        rest.update((option, 1.0) for option in problems if takes(registry[name], option))
+        if _lacks_an_option(_error_of(rest, make)):
+            return
+    yield from ((key, complaint) for complaint in _complaints(rest, make))
+
+
+def _complaints(options: Options, make: Callable[[Options], object]) -> list[str]:
+    """Return what the making of a part complains of, and what it would complain of once that is mended, too."""
+    said: list[str] = []
+    error = _error_of(options, make)
+    while error is not None and str(error) not in said:
+        said.append(str(error))
+        # whatever makes the part complain of something else, or of nothing, takes away what it complained of
+        for mended in _variants(options):
+            another = _error_of(mended, make)
+            if another is None or not (_lacks_an_option(another) or str(another) in said):
+                options, error = mended, another
+                break
+    return said
+
+
+def _error_of(options: Options, make: Callable[[Options], object]) -> InputError | None:
+    try:
+        make(options)
+    except InputError as error:
+        return error
+    return None
+
+
+def _lacks_an_option(error: InputError | None) -> bool:
+    return error is not None and isinstance(error.__cause__, TypeError)
+
+
+def _variants(options: Options) -> Iterator[dict[str, Any]]:
+    """Yield the options without one of them, and then with 1 for one of them, which suits most numbers that are required."""
+    changeable = [option for option in options if option != "name"]
+    for option in changeable:
+        yield {other: kept for other, kept in options.items() if other != option}
+    for option in changeable:
+        if isinstance(options[option], int | float):
+            yield {**options, option: type(options[option])(1)}
