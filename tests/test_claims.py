@@ -321,8 +321,9 @@ def test_objectives_of_the_complete_data_are_shown(
     assert "beta=1.0" not in make_page(data, docs).read_text()
     table.to_csv(stored, index=False)
     page = make_page(data, docs).read_text()
-    assert "| worst_case | worst_case | – | l2 | 1.2 | 99.12 | 88.0 | 93.15 | – |" in page
-    assert "| vat (flagged) | vat | beta=1.0 | l2 | 1.2 | 99.34 | 87.5 | 90.0 | 12.5 |" in page
+    assert "| worst_case | worst_case | – | l2 | 1.2 | 99.12 | 88.00 | 93.15 | – |" in page
+    assert "| vat (flagged) | vat | beta=1.0 | l2 | 1.2 | 99.34 | 87.50 | 90.00 | 12.50 |" in page
+    assert "| test set | adversarial set | PGD, ε = 0.1 | certified, ε = 0.1 |" in page
     assert "* MNIST: one net under each objective" not in page
     assert (
         "MNIST, other objectives and radii (below): the most accurate of 2 is vat with 99.34 %, against the baseline's 99.05 and the control's "
@@ -428,5 +429,5 @@ def test_readings_end_in_what_they_say_of_the_default() -> None:
     )
     assert list(_conclusions(table)) == [
         "l1: no other reading is ahead of the exact step in any column.",
-        "l2: ahead of the exact step unclipped by 0.10 in test_accuracy, unclipped by 2.50 in pgd_0.1.",
+        "l2: ahead of the exact step unclipped by 0.10 (test set), unclipped by 2.50 (PGD, ε = 0.1).",
     ]

@@ -15,9 +15,11 @@ from robustify.levels import size_label
 # what tells a net's objective apart but isn't its name or its set
 _NOT_OPTIONS = ("name", "label_smoothing", "inner_mode")
 _SERIES = {
-    "test_accuracy": ("test set", "#222222", "o"),
-    "adversarial_set_accuracy": ("adversarial set", "#1b75bc", "s"),
+    "test_accuracy": ("#222222", "o"),
+    "adversarial_set_accuracy": ("#1b75bc", "s"),
 }
+_HEADINGS = {"test_accuracy": "test set", "adversarial_set_accuracy": "adversarial set"}
+_MEASURED_AT = {"pgd": "PGD", "certified": "certified"}
 
 
 def objectives_table(
@@ -85,15 +87,15 @@ def objectives_figure(table: pd.DataFrame, title: str) -> Figure:
         table: see :func:`objectives_table`.
         title: over the figure.
     """
-    series = dict(_SERIES)
     attacked = attacked_columns(table)
-    for column, colour in zip(attacked, _shades(len(attacked)), strict=True):
-        series[column] = (f"PGD, ε = {size_label(float(column.removeprefix('pgd_')))}", colour, "D")
+    shades = zip(attacked, _shades(len(attacked)), strict=True)
+    series = {**_SERIES, **{column: (shade, "D") for column, shade in shades}}
     with matplotlib.rc_context({"font.size": 10, "savefig.dpi": 150}):
         figure = Figure(figsize=(7.2, 1.4 + 0.36 * len(table)), layout="constrained")
         axes = figure.subplots()
         places = range(len(table))
-        for column, (label, colour, marker) in series.items():
+        for column, (colour, marker) in series.items():
+            label = heading(column)
             axes.plot(table[column], places, marker, color=colour, label=label, ms=6, ls="none")
         axes.set(
             yticks=list(places),
@@ -113,6 +115,14 @@ def objectives_figure(table: pd.DataFrame, title: str) -> Figure:
 def _row_label(row: Mapping[Any, Any]) -> str:
     label = f"{row['net']} ({row['options']})" if row["options"] else str(row["net"])
     return f"{label}, flagged" if row["failed_gates"] else label
+
+
+def heading(column: str) -> str:
+    """Return the name of a column of these tables as people read it, e.g. ``PGD, ε = 1/255`` for ``pgd_0.00392157``."""
+    kind, _, epsilon = column.partition("_")
+    if kind in _MEASURED_AT:
+        return f"{_MEASURED_AT[kind]}, ε = {size_label(float(epsilon))}"
+    return _HEADINGS.get(column, column.replace("_", " "))
 
 
 def attacked_columns(table: pd.DataFrame) -> list[str]:

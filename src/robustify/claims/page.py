@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from robustify.claims.rules import CLAIMS, Claim, Finding, verdict_of
-from robustify.comparison import attacked_columns
+from robustify.comparison import attacked_columns, heading
 from robustify.configuration import BASELINE
 from robustify.levels import size_label
 from robustify.report import spread_in_per_cent
@@ -287,10 +287,10 @@ def _objectives(one: Stored) -> str:
     return "\n\n".join(
         [
             f"## {one.title}: one net under each objective",
-            "The same recipe and seed; `pgd_ε` is the accuracy under projected gradient in the l∞ ball ε on the first "
-            f"{int(table['pgd_images'].max()):,} test images, `certified_ε` what interval bounds prove of the same images. "
+            "The same recipe and seed; accuracies in per cent. PGD is projected gradient in the l∞ ball ε on the first "
+            f"{int(table['pgd_images'].max()):,} test images, certified what interval bounds prove of the same images. "
             f"Command: `kedro run --pipeline={one.name}_objectives`",
-            _table(shown, _rows_of_nets(table, shown)),
+            _table([*map(heading, shown)], _rows_of_nets(table, shown)),
         ]
     )
 
@@ -316,10 +316,9 @@ def _readings(one: Stored) -> str:
     return "\n\n".join(
         [
             f"## {one.title}: the three readings of Eq. 11",
-            "The same radius, seed and recipe; `set_size` is how many examples that reading makes against the baseline at the stored set's radius, "
-            "`pgd_ε` the accuracy under projected gradient in the l∞ ball ε. "
-            f"Command: `kedro run --pipeline={one.name}_readings`",
-            _table(shown, _rows_of_nets(table, shown)),
+            "The same radius, seed and recipe; accuracies in per cent. Set size is how many examples that reading makes against the baseline at the "
+            f"stored set's radius, PGD projected gradient in the l∞ ball ε. Command: `kedro run --pipeline={one.name}_readings`",
+            _table([*map(heading, shown)], _rows_of_nets(table, shown)),
             *_conclusions(table),
         ]
     )
@@ -330,10 +329,18 @@ def _rows_of_nets(table: pd.DataFrame, shown: Sequence[str]) -> list[list[str]]:
     return [
         [
             f"{row['net']} (flagged)" if _failed(row) else row["net"],
-            *("–" if pd.isna(row[name]) else str(row[name]) for name in shown[1:]),
+            *(_value(name, row[name]) for name in shown[1:]),
         ]
         for row in table.to_dict("records")
     ]
+
+
+def _value(column: str, value: Any) -> str:
+    if pd.isna(value):
+        return "–"
+    if column == "radius":
+        return size_label(value) if value else "–"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _failed(row: Mapping[Any, Any]) -> bool:
@@ -351,7 +358,7 @@ def _conclusions(table: pd.DataFrame) -> Iterator[str]:
         if not exact or not others:
             continue
         ahead = [
-            f"{best['step']} by {best[column] - reference:.2f} in {column}"
+            f"{best['step']} by {best[column] - reference:.2f} ({heading(column)})"
             for column in columns
             for best in [max(others, key=itemgetter(column))]
             for reference in [max(row[column] for row in exact)]
