@@ -8,13 +8,13 @@ _LEVELS = 255
 def size_label(size: float) -> str:
     """Return a radius or an epsilon, in units of [0, 1], in as few digits as say it exactly.
 
-    A short decimal stays one. What isn't one but is a whole or half number of the 255 grey levels is
-    written as such (``8/255``), the rest with four digits.
+    A short decimal stays one. What isn't one but is a number of the 255 grey levels to a tenth is
+    written as such (``8/255``, ``0.2/255``), the rest with four digits.
     """
     decimal = f"{size:.4g}"
     if float(decimal) == size:
         return decimal
-    halves = round(2 * _LEVELS * size)
-    if abs(halves / (2 * _LEVELS) - size) < 1e-8:
-        return f"{halves / 2:g}/{_LEVELS}"
+    levels = round(_LEVELS * size, 1)
+    if abs(levels / _LEVELS - size) < 1e-8:
+        return f"{levels:g}/{_LEVELS}"
     return decimal
