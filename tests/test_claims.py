@@ -402,7 +402,9 @@ def test_the_page_shows_what_strong_attacks_left(
 ) -> None:
     store(tmp_path / "data", "mnist", summary, details)
     make_page(tmp_path / "data", tmp_path / "docs")
-    assert "MNIST: strong attacks in full" in (tmp_path / "docs/results.md").read_text()
+    nets = ", ".join(summary["nets"])
+    missing = f"* MNIST: strong attacks in full on {nets}: `kedro run"
+    assert missing in (tmp_path / "docs/results.md").read_text()
     entry = {
         "experiment": "mnist", "net": "linf_strong", "norm": "linf", "epsilon": 0.3, "images": 10000,
         "clean_accuracy": 0.9871, "fgsm_accuracy": None, "pgd_accuracy": 0.912,
@@ -413,6 +415,14 @@ def test_the_page_shows_what_strong_attacks_left(
     row = "| mnist | linf_strong | linf 0.3 | 10,000 | 98.71 | – | 91.20 | 88.34 | 60 |"
     assert row in page
     assert "Commands: `kedro run --env=robust`" in page
+    # which says nothing of the experiment's own nets
+    assert missing in page
+    own = [{**entry, "net": net} for net in summary["nets"]]
+    (tmp_path / "docs/results/verification.json").write_text(json.dumps([entry, *own[1:]]))
+    page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
+    assert f"* MNIST: strong attacks in full on {own[0]['net']}: " in page
+    (tmp_path / "docs/results/verification.json").write_text(json.dumps([entry, *own]))
+    page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
     assert "MNIST: strong attacks in full" not in page
 
 

@@ -131,8 +131,8 @@ def render(
 _HEAD = """# Results
 
 This page is made by `python -m robustify.claims` from the files in [results/](results) and nothing else; no verdict is typed.
-Those files are made by `kedro run --pipeline=NAME_seeds` from the nets of every seed, and each seed's nets by
-`kedro run --pipeline=NAME_robust --params=NAME.seed=N`. C1 to C7 are the claims of Shaham, Yamada and Negahban (2015).
+Over seeds those files are made by `kedro run --pipeline=NAME_seeds` from the nets of every seed, and each seed's nets by
+`kedro run --pipeline=NAME_robust --params=NAME.seed=N`; where others count, their section names the command. C1 to C7 are the claims of Shaham, Yamada and Negahban (2015).
 Accuracies are in per cent, mean ± standard deviation over seeds where there are several. Radii and ε are changes of pixels on the [0, 1] scale.
 The control, which the paper lacks, is the baseline trained with another seed; under `conf/base` robust nets share the control's seed. The control of seed N is
 the baseline of seed N + 1 once more, so three seeds have four different standard nets."""
@@ -487,11 +487,12 @@ def _missing(
     stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]], others: Sequence[Stored]
 ) -> str:
     lines = []
-    attacked = {entry["experiment"] for entry in verified}
+    attacked = {(entry["experiment"], entry["net"]) for entry in verified}
     for one in stored:
-        if one.name not in attacked:
+        waiting = [net for net in one.summary["nets"] if (one.name, net) not in attacked]
+        if waiting:
             lines.append(
-                f"{one.title}: strong attacks in full, AutoAttack among them: `kedro run --pipeline={one.name}_verification`, "
+                f"{one.title}: strong attacks in full on {', '.join(waiting)}: `kedro run --pipeline={one.name}_verification`, "
                 "then `python -m robustify.verified_results`"
             )
         seeds = one.summary["seeds"]
