@@ -347,3 +347,25 @@ def test_a_shortage_of_memory_names_the_parameter_to_lower() -> None:
             seed=0,
             evaluate=lambda net: 0.0,
         )
+
+
+def test_what_was_passed_over_as_damaged_costs_no_new_state(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    states = {step: Tensors({"weight": torch.full((3,), float(step))}) for step in (1, 2, 3, 8, 9)}
+    for step in (8, 9):
+        checkpoints.save(states[step], step=step)
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:-7])
+    assert checkpoints.latest() is None
+    for step in (1, 2, 3):
+        checkpoints.save(states[step], step=step)
+        latest = checkpoints.latest()
+        assert latest is not None
+        assert torch.equal(latest.tensors["weight"], states[step].tensors["weight"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step-000000002.safetensors",
+        "step-000000003.safetensors",
+    ]
+    (tmp_path / "step-000000009.safetensors").write_bytes(b"damaged")
+    checkpoints.finish(states[3], step=3)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000003.safetensors"]

@@ -441,3 +441,32 @@ def test_readings_end_in_what_they_say_of_the_default() -> None:
         "l1: no other reading is ahead of the exact step in any column.",
         "l2: ahead of the exact step unclipped by 0.10 (test set), unclipped by 2.50 (PGD, ε = 0.1).",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("docs/results/mnist_objectives.csv", "", "isn't a table"),
+        ("docs/results/mnist_objectives.csv", "net,environment\n", "has no nets"),
+        ("data/08_reporting/mnist/objectives.csv", "", "isn't a table"),
+        ("data/08_reporting/mnist/across_seeds/summary.json", "{", "isn't readable"),
+        ("data/08_reporting/mnist/across_seeds/details.json", "[]", "doesn't hold environment, seeds"),
+        ("docs/results/verification.json", "{}", "isn't a list of results"),
+        ("docs/results/verification.json", '[{"experiment": "mnist", "net": "l2"}]', "norm or epsilon"),
+    ],
+)  # fmt: skip
+def test_a_stored_file_that_is_none_is_named(
+    tmp_path: Path,
+    summary: dict[str, Any],
+    details: dict[str, Any],
+    name: str,
+    content: str,
+    complaint: str,
+) -> None:
+    store(tmp_path / "data", "mnist", summary, details)
+    make_page(tmp_path / "data", tmp_path / "docs")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=complaint) as caught:
+        make_page(tmp_path / "data", tmp_path / "docs")
+    assert str(tmp_path / name) in str(caught.value)
+    assert "\n" not in str(caught.value)

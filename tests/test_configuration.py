@@ -549,6 +549,29 @@ def test_every_wrong_value_is_named_at_once(parameters: dict[str, Any]) -> None:
         ),
         # one that is left out, which says nothing of the rest
         ("nets.l2.uncertainty_set", {"name": "l2"}, ["'radius'"]),
+        # steps that can't leave the neighbourhood of the start
+        (
+            "nets.l2.maximiser",
+            {"name": "projected_gradient", "steps": 2, "relative_step": 1e-6},
+            ["2 steps of 1e-06 radii can't cross the ball"],
+        ),
+        (
+            "verification.full.attacks.pgd_20",
+            {"name": "pgd", "steps": 20, "relative_step": 0.04},
+            ["20 steps of 0.04 radii can't cross the ball"],
+        ),
+        ("verification.full.attacks.apgd_ce", {"name": "apgd_ce", "rho": 75.0}, ["rho is 75.0;"]),
+        # values that were inherited aren't blamed, nor the same one twice
+        (
+            "training.optimiser",
+            {"name": "muon", "learning_rate": -1.0, "filter_learning_rate": 0.1, "momentum": 2.0},
+            ["learning_rate is -1.0; it must be > 0; momentum is 2.0; it must be in [0, 1)"],
+        ),
+        (
+            "training.optimiser",
+            {"name": "muon", "learning_rate": "fast", "filter_learning_rate": 0.1, "momentum": 0.9},
+            ["learning_rate: "],
+        ),
         # a mistake of two options together is said once
         (
             "training.optimiser",

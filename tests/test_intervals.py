@@ -9,7 +9,14 @@ from torch import nn
 from robustify.attacks import Pgd, robust_accuracy
 from robustify.certification import certified_accuracy
 from robustify.errors import InputError
-from robustify.intervals import Interval, interval_of, largest_margins, propagate, require_bounds
+from robustify.intervals import (
+    Interval,
+    has_bounds,
+    interval_of,
+    largest_margins,
+    propagate,
+    require_bounds,
+)
 from robustify.maximisers import make_maximiser
 from robustify.nets import make_net
 from robustify.nets.soft_threshold import SoftThreshold
@@ -192,3 +199,56 @@ def test_training_on_the_bound_certifies_what_no_attack_then_breaks() -> None:
     assert attacked.robust_accuracy >= certified
     untrained = make_net("mnist_convnet")
     assert certified_accuracy(untrained, images, labels, ball) == 0
+
+
+class Louder(nn.Conv2d):
+    """A convolution with a forward of its own, as weight standardisation is."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv2d(x, 20 * self.weight, self.bias, padding=self.padding)
+
+
+class Skipping(nn.Sequential):
+    """Layers in a row, and a way around them."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + super().forward(x)
+
+
+def hooked(layer: nn.Module) -> nn.Module:
+    layer.register_forward_hook(lambda _, __, answer: 20 * answer)
+    return layer
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Louder(1, 1, 3, padding=1),
+        Skipping(nn.Conv2d(1, 1, 3, padding=1)),
+        hooked(nn.Conv2d(1, 1, 3, padding=1)),
+        hooked(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1))),
+    ],
+    ids=["own forward", "skip", "hook", "hook of a row"],
+)
+def test_what_computes_something_else_than_its_kind_has_no_bound(odd: nn.Module) -> None:
+    net = nn.Sequential(odd, nn.ReLU(), nn.Flatten(), nn.Linear(36, 5)).eval()
+    assert not has_bounds(net)
+    images, labels = torch.zeros(2, 1, 6, 6, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
+    with pytest.raises(InputError, match="no rule for a layer"):
+        certified_accuracy(net, images, labels, LinfBall(radius=0.1))
+
+
+def test_floats_are_not_divided_by_255_once_more() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    with pytest.raises(InputError, match=r"images are torch\.float32; they must be torch\.uint8"):
+        certified_accuracy(net, torch.rand(3, 1, 2, 2), torch.zeros(3).long(), LinfBall(radius=0.1))
+
+
+def test_a_smoothed_loss_has_no_bound() -> None:
+    with pytest.raises(InputError, match=r"label_smoothing is 0\.1, set it to 0"):
+        make_objective(
+            "interval_bound",
+            uncertainty_set=make_uncertainty_set("linf", radius=0.1),
+            maximiser=make_maximiser(),
+            label_smoothing=0.1,
+        )

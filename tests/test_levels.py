@@ -2,6 +2,7 @@
 
 import pytest
 
+from robustify.comparison import heading
 from robustify.levels import size_label
 
 
@@ -21,3 +22,14 @@ from robustify.levels import size_label
 )
 def test_a_size_is_written_in_as_few_digits_as_say_it(size: float, label: str) -> None:
     assert size_label(size) == label
+
+
+@pytest.mark.parametrize("levels", [0.2, 0.5, 1, 2, 4, 5, 8, 12, 16])
+def test_columns_of_six_digits_are_read_as_what_they_mean(levels: float) -> None:
+    assert heading(f"pgd_{levels / 255:.6g}") == f"PGD, ε = {levels:g}/255"
+
+
+def test_other_columns_keep_their_words() -> None:
+    assert heading("pgd_images") == "pgd images"
+    assert heading("certified_0.1") == "certified, ε = 0.1"
+    assert size_label(1.23456e-9) == "1.235e-09"

@@ -157,3 +157,32 @@ def test_rounding_is_judged_on_the_nearest_bytes(linear_net, pictures) -> None:
     rounded = (found.images * 255).round() / 255
     expected = linear_net(rounded).argmax(1) != found.labels
     assert torch.equal(survives_rounding(linear_net, found), expected)
+
+
+class Shaped(nn.Module):
+    """Answers in another shape than (images, classes)."""
+
+    def __init__(self, net: LinearNet, shape: str) -> None:
+        super().__init__()
+        self.net, self.shape = net, shape
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = self.net(x)
+        return logits[:, :, None, None] if self.shape == "pixels" else logits[:1]
+
+
+@pytest.mark.parametrize("shape", ["pixels", "one row"])
+def test_answers_that_would_be_broadcast_are_refused(linear_net, pictures, shape: str) -> None:
+    images, labels = pictures
+    net = Shaped(linear_net, shape)
+    measures = (
+        lambda: predict(net, images),
+        lambda: accuracy(net, images, labels),
+        lambda: epsilon_sweep(net, images, labels, [0.1]),
+        lambda: attack(net, images, labels, {"linf": make_uncertainty_set("linf", radius=0.1)}),
+    )
+    for measure in measures:
+        with pytest.raises(
+            InputError, match=r"output for \d+ images has shape .*; it must be \(\d+, classes\)"
+        ):
+            measure()

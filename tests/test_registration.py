@@ -54,3 +54,25 @@ def test_what_dvc_does_not_know_is_not_registered(
     assert registration.register("mnist") == 0
     assert "conf/local overrides parameters" in capsys.readouterr().out
     assert committed == []
+
+
+@pytest.mark.parametrize("name", ["parameters.yaml", "parameters.json", "parameters/mine.yml"])
+def test_whatever_kedro_reads_in_conf_local_counts(
+    committed: list[list[str]], tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "conf/local" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}")
+    assert registration.register("mnist") == 0
+    assert committed == []
+
+
+def test_outside_of_a_project_nothing_is_registered(
+    committed: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dvc.yaml").unlink()
+    assert registration.register("mnist") == 2
+    assert (
+        capsys.readouterr().out == "there is no dvc.yaml here; run this in the project's folder\n"
+    )
+    assert committed == []

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 import torch
 
+from robustify.errors import InputError
 from robustify.single_pixel import flipped_by_any_pixel, flipped_by_promising_pixels
 
 from .conftest import LinearNet
@@ -47,3 +49,24 @@ def test_promising_pixels_find_no_more_and_all_of_a_margin() -> None:
     assert torch.equal(one, every)
     all_of_them = flipped_by_promising_pixels(net, images, labels, candidates=99)
     assert torch.equal(all_of_them, every)
+
+
+class Blind(LinearNet):
+    """Gives no numbers where a pixel is black."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        black = (x == 0).flatten(1).any(dim=1, keepdim=True)
+        return super().forward(x).masked_fill(black, torch.nan)
+
+
+def test_no_number_is_no_flip(generator: torch.Generator) -> None:
+    images = torch.randint(1, 255, (5, 3, 2, 2), generator=generator).to(torch.uint8)
+    net = Blind(12, 4).eval()
+    labels = net(images.float() / 255).argmax(dim=1)
+    with pytest.raises(InputError, match="aren't finite where a pixel is black or white"):
+        flipped_by_any_pixel(net, images, labels)
+
+
+def test_floats_are_refused(linear_net: LinearNet) -> None:
+    with pytest.raises(InputError, match=r"images are torch\.float32; they must be torch\.uint8"):
+        flipped_by_any_pixel(linear_net, torch.rand(2, 3, 2, 2), torch.zeros(2).long())

@@ -158,3 +158,13 @@ def test_what_is_no_net_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "junk").write_bytes(b"\x80\x04pickle")
     with pytest.raises(ValueError, match="junk"):
         load_net(tmp_path / "junk")
+
+
+def test_names_that_are_numbers_come_back_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    save_tensors(
+        path, Tensors(CONTENT.tensors, {"shares": {10: 1, 2: 0.5}, "epsilons": {1e-5: 0, 0.1: 1}})
+    )
+    stored = load_tensors(path).provenance
+    assert stored["shares"] == {"10": 1, "2": 0.5}
+    assert stored["epsilons"] == {"1e-05": 0, "0.1": 1}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -157,3 +159,23 @@ def test_bad_arguments_are_refused() -> None:
         smallest_perturbations(net, x, labels, candidates=0)
     with pytest.raises(InputError, match="from 0 to 1 other than the labels"):
         smallest_perturbations(net, x, labels, targets=labels)
+
+
+def test_a_system_without_threads_ends_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = 0
+
+    def start(thread: threading.Thread) -> None:
+        nonlocal started
+        started += 1
+        if started > 2:
+            raise RuntimeError("can't start new thread")
+        honest(thread)
+
+    honest = threading.Thread.start
+    net = binary_net()
+    x = right_images(net, torch.rand(40, 3, 2, 2, dtype=torch.float64))
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(
+        InputError, match="threads, one a pair of image and class; lower batch_size"
+    ):
+        smallest_perturbations(net, x, torch.zeros(len(x), dtype=torch.int64))

@@ -173,3 +173,9 @@ def test_a_step_may_be_shorter_and_a_twin_bound_again(generator: torch.Generator
     unbound = make_uncertainty_set("tangent", radius=0.4).for_examples(torch.arange(6))
     with pytest.raises(InputError, match=r"^uncertainty set 'tangent' needs the examples' tangent"):
         unbound.steepest_ascent(gradient, x)
+
+
+def test_every_image_needs_a_label() -> None:
+    images, labels = pictures()
+    with pytest.raises(InputError, match="60 images and 50 labels"):
+        nearest_neighbours(images, labels[:50], 2)

@@ -296,3 +296,30 @@ def test_the_published_attacks_are_the_default() -> None:
     }  # fmt: skip
     assert isinstance(made.attacks["apgd_ce"], ApgdCrossEntropy)
     assert made.images == 1000
+
+
+class Trap(torch.nn.Module):
+    """Gives no numbers off the grid of bytes, so only where an attack leads."""
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        off = ((x * 255 - (x * 255).round()).abs() > 1e-3).flatten(1).any(dim=1, keepdim=True)
+        return self.net(x).masked_fill(off, torch.nan)
+
+
+def test_a_net_without_numbers_at_attacked_points_is_flagged_or_raises(problem: Problem) -> None:
+    images = (
+        (problem.images.float() * 255).round().to(torch.uint8)
+        if problem.images.is_floating_point()
+        else problem.images
+    )
+    chosen = (Trap(problem.net), images, problem.labels)
+    found = verify(*chosen, plan(), seed=0)
+    assert set(found["failed_gates"]) == {"outputs_are_logits"}
+    assert "isn't finite on" in found["failed_gates"]["outputs_are_logits"]
+    assert found["measured"] == []
+    with pytest.raises(GateError, match="outputs_are_logits"):
+        verify(*chosen, plan(on_failure="raise"), seed=0)

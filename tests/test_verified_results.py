@@ -120,7 +120,20 @@ def test_a_net_that_failed_a_gate_is_left_out_and_named(
     assert "mnist.linf_strong (gradients_are_there)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"images": 3}'])
+HEAD = '{"images": 3, "failed_gates": {}, "uncertainty_set": {"name": "l2"}, "measured": '
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"images": 3}',
+        HEAD + "null}",
+        HEAD + '[{"norm": "l2", "attack": "one_step", "accuracy": 0.5}]}',
+        HEAD + '[{"norm": "l2", "epsilon": 1, "attack": "one_step", "accuracy": null}]}',
+    ],
+)
 def test_what_is_no_verification_is_refused_by_name(
     tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

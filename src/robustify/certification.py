@@ -35,10 +35,12 @@ def certified_accuracy(
         batch_size: images a pass.
 
     Raises:
-        InputError: if there are no images, or naming a layer that has no bound.
+        InputError: if there are no images or they aren't uint8, or naming a layer that has no bound.
     """
     if len(images) == 0:
         raise InputError("there are no images to certify")
+    if images.dtype != torch.uint8:
+        raise InputError(f"images are {images.dtype}; they must be torch.uint8")
     device = next(net.parameters()).device
     exact = copy.deepcopy(net).double().eval()
     certified = 0

@@ -29,15 +29,20 @@ class Checkpoints:
     def save(self, state: Tensors, *, step: int) -> None:
         """Store the state after ``step`` descent steps in all, and drop all but the last two.
 
+        What there is of later steps was passed over as damaged, or the training wouldn't be here; it goes, too.
+
         Raises:
             InputError: if the file can't be written; earlier checkpoints are kept.
         """
         # what a killed process was writing may be of a step that no one stores again
         for unfinished in self._folder.glob(".step-*.partial"):
             unfinished.unlink()
-        save_tensors(self._folder / f"step-{step:09d}.safetensors", state)
-        for old in self._files()[:-KEPT]:
-            old.unlink()
+        latest = self._folder / f"step-{step:09d}.safetensors"
+        save_tensors(latest, state)
+        files = self._files()
+        place = files.index(latest)
+        for other in (*files[: max(place + 1 - KEPT, 0)], *files[place + 1 :]):
+            other.unlink()
 
     def finish(self, state: Tensors, *, step: int) -> None:
         """Store the finished training's state as the only one."""

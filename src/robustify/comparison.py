@@ -120,7 +120,7 @@ def _row_label(row: Mapping[Any, Any]) -> str:
 def heading(column: str) -> str:
     """Return the name of a column of these tables as people read it, e.g. ``PGD, ε = 1/255`` for ``pgd_0.00392157``."""
     kind, _, epsilon = column.partition("_")
-    if kind in _MEASURED_AT:
+    if kind in _MEASURED_AT and epsilon[:1].isdigit():
         return f"{_MEASURED_AT[kind]}, ε = {size_label(float(epsilon))}"
     return _HEADINGS.get(column, column.replace("_", " "))
 

@@ -58,26 +58,31 @@ def problems_of_part(
     problems = option_problems(name, registry[name], others, given=given)
     yield from ((f"{key}.{option}", complaint) for option, complaint in problems.items())
     rest = {option: value for option, value in options.items() if option not in problems}
-    if problems and _lacks_an_option(_error_of(rest, make)):
-        rest.update((option, 1.0) for option in problems if takes(registry[name], option))
-        if _lacks_an_option(_error_of(rest, make)):
-            return
-    yield from ((key, complaint) for complaint in _complaints(rest, make))
+    # what lacks a required option can't be made, so nothing more is known of it
+    if not (problems and _lacks_an_option(_error_of(rest, make))):
+        yield from ((key, complaint) for complaint in _complaints(rest, make))
 
 
 def _complaints(options: Options, make: Callable[[Options], object]) -> list[str]:
-    """Return what the making of a part complains of, and what it would complain of once that is mended, too."""
-    said: list[str] = []
+    """Return what the making of a part complains of, and what it would complain of without the option that is to blame."""
+    complaints: list[str] = []
+    said: set[str] = set()
     error = _error_of(options, make)
-    while error is not None and str(error) not in said:
-        said.append(str(error))
-        # whatever makes the part complain of something else, or of nothing, takes away what it complained of
-        for mended in _variants(options):
-            another = _error_of(mended, make)
-            if another is None or not (_lacks_an_option(another) or str(another) in said):
-                options, error = mended, another
+    while error is not None and _tells_more(error, said):
+        complaints.append(str(error))
+        said.update(str(error).split("; "))
+        for option in [option for option in options if option != "name"]:
+            rest = {other: value for other, value in options.items() if other != option}
+            another = _error_of(rest, make)
+            if another is None or (not _lacks_an_option(another) and _tells_more(another, said)):
+                options, error = rest, another
                 break
-    return said
+    return complaints
+
+
+def _tells_more(error: InputError, said: Collection[str]) -> bool:
+    # some parts tell of all their options at once
+    return any(part not in said for part in str(error).split("; "))
 
 
 def _error_of(options: Options, make: Callable[[Options], object]) -> InputError | None:
@@ -90,13 +95,3 @@ def _error_of(options: Options, make: Callable[[Options], object]) -> InputError
 
 def _lacks_an_option(error: InputError | None) -> bool:
     return error is not None and isinstance(error.__cause__, TypeError)
-
-
-def _variants(options: Options) -> Iterator[dict[str, Any]]:
-    """Yield the options without one of them, and then with 1 for one of them, which suits most numbers that are required."""
-    changeable = [option for option in options if option != "name"]
-    for option in changeable:
-        yield {other: kept for other, kept in options.items() if other != option}
-    for option in changeable:
-        if isinstance(options[option], int | float):
-            yield {**options, option: type(options[option])(1)}

@@ -34,6 +34,18 @@ class GateError(InputError):
     """A net failed a sanity gate: what was measured of it isn't to be believed."""
 
 
+class RefusalError(InputError):
+    """Something can't be measured at all.
+
+    Attributes:
+        verdict: of the gate that says so.
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.explanation)
+        self.verdict = verdict
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What a gate says.
@@ -54,10 +66,10 @@ class Verdict:
         """Refuse what the gate is about.
 
         Raises:
-            InputError: with the explanation, if the gate failed.
+            RefusalError: with the explanation, if the gate failed.
         """
         if not self.passed:
-            raise InputError(self.explanation)
+            raise RefusalError(self)
 
 
 def failures(verdicts: Iterable[Verdict]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robustify.errors import InputError
+from robustify.nets.convolution import ImageConvolution
 from robustify.nets.soft_threshold import SoftThreshold
 from robustify.nets.standardise import Standardise
 from robustify.uncertainty import LinfBall
@@ -117,9 +118,9 @@ def _through(layers: list[nn.Module], values: Interval) -> Interval:
 
 
 def _in_a_row(net: nn.Module) -> list[nn.Module]:
-    if not isinstance(net, nn.Sequential):
+    if type(net).forward is not nn.Sequential.forward or _has_hooks(net):
         return [net]
-    return [layer for child in net for layer in _in_a_row(child)]
+    return [layer for child in cast(nn.Sequential, net) for layer in _in_a_row(child)]
 
 
 def _margins_of_linear(layer: nn.Linear, values: Interval, labels: Tensor) -> Tensor:
@@ -173,7 +174,7 @@ Rule = Callable[[nn.Module, Interval], Interval]
 
 _RULES: tuple[tuple[tuple[type[nn.Module], ...], Rule], ...] = (
     ((nn.Linear,), _linear),
-    ((nn.Conv2d,), _convolution),
+    ((nn.Conv2d, ImageConvolution), _convolution),
     ((nn.BatchNorm2d,), _batch_norm),
     ((SoftThreshold,), _soft_threshold),
     ((Standardise, *_MONOTONE), _monotone),
@@ -181,14 +182,30 @@ _RULES: tuple[tuple[tuple[type[nn.Module], ...], Rule], ...] = (
 
 
 def _find_rule(layer: nn.Module) -> Rule | None:
-    return next((rule for kinds, rule in _RULES if isinstance(layer, kinds)), None)
+    """Return the rule of a layer that computes just what its kind does: not one with a forward of its own, or with hooks."""
+    if _has_hooks(layer):
+        return None
+    forward = type(layer).forward
+    return next(
+        (
+            rule
+            for kinds, rule in _RULES
+            if isinstance(layer, kinds) and any(forward is kind.forward for kind in kinds)
+        ),
+        None,
+    )
+
+
+def _has_hooks(layer: nn.Module) -> bool:
+    return bool(layer._forward_hooks or layer._forward_pre_hooks)
 
 
 def _rule(layer: nn.Module) -> Rule:
     rule = _find_rule(layer)
     if rule is None:
         known = ", ".join(kind.__name__ for kinds, _ in _RULES for kind in kinds)
+        hooks = " with hooks" if _has_hooks(layer) else ""
         raise InputError(
-            f"intervals have no rule for a layer of type {type(layer).__name__}; known, in a row: {known}"
+            f"intervals have no rule for a layer of type {type(layer).__name__}{hooks}; known, in a row: {known}"
         )
     return rule

@@ -15,6 +15,7 @@ def size_label(size: float) -> str:
     if float(decimal) == size:
         return decimal
     levels = round(_LEVELS * size, 1)
-    if abs(levels / _LEVELS - size) < 1e-8:
+    # names of columns have six digits
+    if levels and abs(levels / _LEVELS - size) < 5e-6 * size:
         return f"{levels:g}/{_LEVELS}"
     return decimal

@@ -30,12 +30,12 @@ def predict(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -> 
         batch_size: images a forward pass.
 
     Raises:
-        ValueError: if an output isn't finite.
+        ValueError: if an output isn't finite, or isn't of shape (images, classes).
     """
     device = _device(net)
     with evaluation_mode(net), full_precision():
         classes = [
-            _class_of(net(_pixels(batch, device))).cpu() for batch in images.split(batch_size)
+            _class_of(net, _pixels(batch, device)).cpu() for batch in images.split(batch_size)
         ]
     return torch.cat(classes) if classes else torch.empty(0, dtype=torch.int64)
 
@@ -87,7 +87,7 @@ def epsilon_sweep(
                 if epsilon > 0:
                     attacked = x + LinfBall(radius=epsilon).steepest_ascent(gradient, x)
                 with torch.no_grad():
-                    right[epsilon] += int((_class_of(net(attacked)) == y).sum())
+                    right[epsilon] += int((_class_of(net, attacked) == y).sum())
     return {epsilon: count / len(images) for epsilon, count in right.items()}
 
 
@@ -166,12 +166,12 @@ def attack(
             x = _pixels(images[start : start + batch_size], device)
             y = labels[start : start + batch_size].to(device)
             with torch.no_grad():
-                right = _class_of(net(x)) == y
+                right = _class_of(net, x) == y
             gradient = input_gradient(net, x, y)
             for name, uncertainty_set in uncertainty_sets.items():
                 worst = x + uncertainty_set.steepest_ascent(gradient, x)
                 with torch.no_grad():
-                    prediction = _class_of(net(worst))
+                    prediction = _class_of(net, worst)
                 success = right & (prediction != y)
                 found[name].append(
                     {
@@ -219,7 +219,8 @@ def _require_measurable(net: nn.Module, images: Tensor, labels: Tensor) -> None:
             "images hold values outside [0, 1]; they must be uint8, or floats in [0, 1]"
         )
     with evaluation_mode(net), full_precision():
-        classes = net(_pixels(images[:1], _device(net))).shape[1]
+        # two, for one answer to all images would be the right shape for one
+        classes = _logits_of(net, _pixels(images[:2], _device(net))).shape[1]
     fits = labels.shape == (len(images),) and bool(((labels >= 0) & (labels < classes)).all())
     if not fits:
         raise InputError(
@@ -237,8 +238,19 @@ def _device(net: nn.Module) -> torch.device:
     return next(net.parameters()).device
 
 
-def _class_of(logits: Tensor) -> Tensor:
+def _class_of(net: nn.Module, x: Tensor) -> Tensor:
+    logits = _logits_of(net, x)
     # the largest of several NaN would be the first class, right on a tenth of the images
     if not bool(logits.isfinite().all()):
         raise InputError("the net's outputs aren't finite; it can't be measured")
     return logits.argmax(dim=1)
+
+
+def _logits_of(net: nn.Module, x: Tensor) -> Tensor:
+    logits: Tensor = net(x)
+    # other shapes would be broadcast against the labels
+    if logits.ndim != 2 or len(logits) != len(x):
+        raise InputError(
+            f"the net's output for {len(x)} images has shape {tuple(logits.shape)}; it must be ({len(x)}, classes)"
+        )
+    return logits

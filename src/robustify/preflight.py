@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from robustify.attacks import ATTACKS, make_attack
+from robustify.attacks import ATTACKS, Attack, Pgd, make_attack
 from robustify.complaints import Options, Problems, problem_of, problems_of_part
 from robustify.configuration import (
     WORST_CASE,
@@ -27,7 +27,7 @@ from robustify.configuration import (
 from robustify.devices import choose_device
 from robustify.errors import InputError
 from robustify.ingestion.specification import Specification, specification_of
-from robustify.maximisers import MAXIMISERS, make_maximiser
+from robustify.maximisers import MAXIMISERS, Maximiser, ProjectedGradient, make_maximiser
 from robustify.nets import NETS, make_net
 from robustify.objectives import OBJECTIVES, make_objective
 from robustify.optimisers import OPTIMISERS, SCHEDULES, make_descent, make_schedule
@@ -188,14 +188,8 @@ class _Preflight:
         of_set = [
             *self._uncertainty_set(f"{key}.uncertainty_set", net.uncertainty_set.model_dump())
         ]
-        of_maximiser = [
-            *problems_of_part(
-                f"{key}.maximiser",
-                MAXIMISERS,
-                net.maximiser.model_dump(),
-                lambda options: make_maximiser(**options),
-            )
-        ]
+        maximiser = net.maximiser.model_dump()
+        of_maximiser = _climbing(f"{key}.maximiser", MAXIMISERS, maximiser, make_maximiser)
         yield from (*of_set, *of_maximiser)
         if net.net:
             yield from self._net(f"{key}.net", architecture)
@@ -285,12 +279,8 @@ class _Preflight:
     def _depth(self, key: str, depth: Depth) -> Problems:
         yield from self._balls(f"{key}.norms", depth.norms)
         for name, attack in depth.attacks.items():
-            yield from problems_of_part(
-                f"{key}.attacks.{name}",
-                ATTACKS,
-                attack.model_dump(),
-                lambda options: make_attack(**options),
-            )
+            options = attack.model_dump()
+            yield from _climbing(f"{key}.attacks.{name}", ATTACKS, options, make_attack)
         for net, ball in depth.autoattack.items():
             if net not in self.experiment.nets:
                 near = did_you_mean(net, self.experiment.nets)
@@ -330,6 +320,23 @@ class _Preflight:
             raise InputError(
                 f"radius is {uncertainty_set.radius}; the pixel box [0, 1] is only {largest:.6g} across"
             )
+
+
+def _climbing(
+    key: str,
+    registry: Mapping[str, Callable[..., object]],
+    options: Options,
+    make: Callable[..., Maximiser | Attack],
+) -> list[tuple[str, str]]:
+    """Return what is wrong with the options of a maximiser or an attack; its steps must be able to cross the ball."""
+    problems = [*problems_of_part(key, registry, options, lambda some: make(**some))]
+    if problems:
+        return problems
+    part = make(**options)
+    if isinstance(part, ProjectedGradient | Pgd) and part.steps * part.relative_step < 1:
+        reach = f"{part.steps} steps of {part.relative_step} radii can't cross the ball"
+        return [(key, f"{reach}; raise steps or relative_step")]
+    return []
 
 
 def _without_memory(architecture: Mapping[str, Any]) -> nn.Module:

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+# what Kedro reads
+_CONFIGURATION = (".yml", ".yaml", ".json")
 STAGES = ("ingest", "train", "attack", "evaluate", "verify", "report")
 
 
@@ -19,10 +21,14 @@ def register(experiment: str) -> int:
     Args:
         experiment: its name, or ``__default__`` for all.
     """
-    if any(Path("conf/local").glob("*.yml")):
+    if any(path.suffix in _CONFIGURATION for path in Path("conf/local").rglob("*")):
         print("conf/local overrides parameters: not registered with DVC, which knows conf/base")  # noqa: T201
         return 0
-    known = re.findall(r"^  (\w+)_report:$", Path("dvc.yaml").read_text(), flags=re.MULTILINE)
+    stages = Path("dvc.yaml")
+    if not stages.is_file():
+        print("there is no dvc.yaml here; run this in the project's folder")  # noqa: T201
+        return 2
+    known = re.findall(r"^  (\w+)_report:$", stages.read_text(), flags=re.MULTILINE)
     if experiment != "__default__" and experiment not in known:
         print(f"dvc.yaml has no stages of {experiment}: not registered with DVC")  # noqa: T201
         return 0
@@ -36,4 +42,6 @@ def register(experiment: str) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m robustify.registration EXPERIMENT")
     sys.exit(register(sys.argv[1]))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from robustify.devices import full_precision
+from robustify.errors import InputError
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.measurement import BATCH_SIZE, predict
 
@@ -65,6 +66,7 @@ def flipped_by_any_pixel(
     Returns:
         bool, shape (N,), on the CPU.
     """
+    _require_bytes(images)
     device = next(net.parameters()).device
     right = predict(net, images) == labels
     flipped = torch.zeros(len(images), dtype=torch.bool)
@@ -98,7 +100,17 @@ def _with_pixel(x: Tensor, extreme: Tensor, place: Tensor) -> Tensor:
 @torch.no_grad()
 def _classes(net: nn.Module, x: Tensor) -> Tensor:
     logits: Tensor = net(x.contiguous(memory_format=torch.channels_last))
+    # the largest of several NaN would count as a flip
+    if not bool(logits.isfinite().all()):
+        raise InputError(
+            "the net's outputs aren't finite where a pixel is black or white; no flip can be told from that"
+        )
     return logits.argmax(dim=1)
+
+
+def _require_bytes(images: Tensor) -> None:
+    if images.dtype != torch.uint8:
+        raise InputError(f"images are {images.dtype}; they must be torch.uint8")
 
 
 def _pixels(batch: Tensor, device: torch.device) -> Tensor:

@@ -21,7 +21,7 @@ def stray_parameters(parameters: Mapping[str, Any]) -> list[str]:
     listed = parameters.get("experiments")
     names = [str(name) for name in listed] if isinstance(listed, list) else []
     return [
-        f"{key}: is unknown{did_you_mean(key, ['experiments', *names])}"
+        f"{key}: is unknown{did_you_mean(str(key), ['experiments', *names])}"
         for key, value in parameters.items()
         if key not in {"experiments", *names} and not _is_experiment(value)
     ]

@@ -42,7 +42,9 @@ def save_tensors(path: Path, content: Tensors) -> None:
         InputError: if the file can't be written; the old one is kept.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in content.tensors.items()}
-    provenance = {**content.provenance, TENSORS_HASH: tensors_sha256(tensors)}
+    # as it will be read: JSON knows texts only for names, which sort otherwise than numbers
+    provenance = json.loads(json.dumps(content.provenance))
+    provenance[TENSORS_HASH] = tensors_sha256(tensors)
     provenance[PROVENANCE_HASH] = _provenance_sha256(provenance)
     header = {HEADER_KEY: _as_header(provenance)}
     with replacing(path) as temporary:

@@ -255,9 +255,9 @@ def _side_by_side(
             asked.put((row, None))
 
     with ThreadPoolExecutor(len(tasks)) as pool:
-        futures = [pool.submit(work, row) for row in range(len(tasks))]
-        running = len(tasks)
         try:
+            futures = [pool.submit(work, row) for row in range(len(tasks))]
+            running = len(tasks)
             while running:
                 round_ = sorted((asked.get() for _ in range(running)), key=lambda pair: pair[0])
                 waiting = [(row, point) for row, point in round_ if point is not None]
@@ -266,9 +266,13 @@ def _side_by_side(
                     rows, points = zip(*waiting, strict=True)
                     for row, value in zip(rows, evaluate_all(rows, points), strict=True):
                         answers[row].put(value)
-        except BaseException:
+        except BaseException as error:
             for answer in answers:
                 answer.put(None)
+            if isinstance(error, RuntimeError) and "start new thread" in str(error):
+                raise InputError(
+                    f"the system doesn't allow {len(tasks)} threads, one a pair of image and class; lower batch_size"
+                ) from error
             raise
         return [future.result() for future in futures]
 

@@ -30,10 +30,14 @@ def nearest_neighbours(
         Indices, int32, shape (N, count). No image is its own neighbour.
 
     Raises:
-        ValueError: if ``count`` is below 1 or a class has too few images.
+        ValueError: if ``count`` is below 1, a class has too few images, or an image has no label.
     """
     if count < 1:
         raise InputError(f"neighbours is {count}; it must be at least 1")
+    if labels.shape != (len(images),):
+        raise InputError(
+            f"there are {len(images)} images and {len(labels)} labels; each image must have one"
+        )
     found = torch.empty((len(images), count), dtype=torch.int32)
     with tqdm(total=len(images), desc="neighbours", unit="image", mininterval=1) as bar:
         for label in labels.unique():

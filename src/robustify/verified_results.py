@@ -92,7 +92,11 @@ def _read(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(path.read_text())
         if not {"images", "measured", "failed_gates", "uncertainty_set"} <= found.keys():
             raise ValueError("keys are missing")
-    except (ValueError, AttributeError) as error:
+        if not all({*_BALL, "attack", "accuracy"} <= row.keys() for row in found["measured"]):
+            raise ValueError("a measurement lacks its norm, epsilon, attack or accuracy")
+        if any(row["accuracy"] is None for row in found["measured"]):
+            raise ValueError("a measurement has no accuracy")
+    except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{path} isn't a verification: {error}") from error
     return found
 
@@ -164,14 +168,21 @@ def _makes(experiment: Experiment, net: str, found: Mapping[str, Any]) -> bool:
     )
 
 
-def _stored(path: Path) -> list[dict[str, Any]]:
+def stored_entries(path: Path) -> list[dict[str, Any]]:
+    """Return the entries of a file of results; none if there is no file.
+
+    Raises:
+        InputError: if it isn't one.
+    """
     if not path.is_file():
         return []
     try:
         entries = json.loads(path.read_text())
-        if not all("experiment" in entry and "net" in entry for entry in entries):
-            raise ValueError("entries have no experiment or no net")
-    except (ValueError, TypeError) as error:
+        if not isinstance(entries, list) or not all(
+            {"experiment", "net", *_BALL} <= entry.keys() for entry in entries
+        ):
+            raise ValueError("an entry has no experiment, net, norm or epsilon")
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} isn't a list of results: {error}") from error
     return list(entries)
 
@@ -192,7 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         measured, flagged = gather(options.data, options.conf)
-        entries = merge(_stored(options.output), measured)
+        entries = merge(stored_entries(options.output), measured)
         with replacing(options.output) as temporary:
             temporary.write_text("".join(_lines(entries)))
     except (InputError, FileNotFoundError) as error:

@@ -29,6 +29,7 @@ from robustify.attacks.base import (
     require_at_least,
 )
 from robustify.attacks.losses import cross_entropy, dlr, targeted_dlr
+from robustify.errors import InputError
 from robustify.uncertainty import L1Ball, LinfBall, NormBall, UncertaintySet
 
 # momentum: the share of the new step; the rest goes on in the last direction
@@ -49,7 +50,7 @@ class _Apgd(Attack):
             last checkpoint.
 
     Raises:
-        ValueError: if a count is below 1.
+        ValueError: if a count is below 1 or ``rho`` isn't a share.
     """
 
     def __init__(
@@ -61,6 +62,8 @@ class _Apgd(Attack):
         rho: float = 0.75,
     ) -> None:
         require_at_least(1, steps=steps, restarts=restarts)
+        if not 0 <= rho <= 1:
+            raise InputError(f"rho is {rho}; it must be in [0, 1]")
         self.steps = steps
         self.restarts = restarts
         self.wider_balls_first = wider_balls_first

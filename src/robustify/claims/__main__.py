@@ -19,6 +19,7 @@ from robustify.claims.beginnings import beginnings_of
 from robustify.claims.page import CAPTIONS, COMPLETE, PAPER_TABLES, Beginning, Stored, render
 from robustify.errors import InputError
 from robustify.verified_results import RESULTS as VERIFIED
+from robustify.verified_results import stored_entries
 
 DATA, DOCS = Path("data"), Path("docs")
 RESULTS = "results"
@@ -64,7 +65,7 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
     verified = results / VERIFIED.name
     _write(
         page,
-        render(stored, _read(verified) if verified.is_file() else (), _beginnings(results, stored)),
+        render(stored, stored_entries(verified), _beginnings(results, stored)),
     )
     return page
 
@@ -73,7 +74,7 @@ def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> Non
     across = folder / "across_seeds"
     if not (across / "summary.json").is_file() or not (across / "details.json").is_file():
         return
-    summary, details = (json.loads((across / f"{part}.json").read_text()) for part in _PARTS)
+    summary, details = (_read(across / f"{part}.json", keys) for part, keys in _PARTS.items())
     if details["environment"] != environment:
         raise InputError(
             f"{across} is of the environment {details['environment']!r}; gather the complete experiment again: "
@@ -90,12 +91,17 @@ def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> Non
             shutil.copyfile(figure, temporary)
 
 
-_PARTS = ("summary", "details")
+# what is gathered over seeds, and what must be in it
+_PARTS = {
+    "summary": {"seeds", "adversarial_set", "nets", "tests"},
+    "details": {"environment", "seeds", "transfer", "single_pixel"},
+}
 
 
 def _copy_table(path: Path, copy: Path) -> None:
     # a table of an earlier version doesn't say what it was made with
-    if path.is_file() and set(pd.read_csv(path).get("environment", ())) == {COMPLETE}:
+    table = _read_table(path)
+    if table is not None and set(table.get("environment", ())) == {COMPLETE}:
         _write(copy, path.read_text())
 
 
@@ -106,7 +112,7 @@ def _load(results: Path) -> list[Stored]:
     return [
         Stored(
             name.removesuffix(f"_{details['environment']}"),
-            summary=_read(results / f"{name}.json"),
+            summary=_read(results / f"{name}.json", _PARTS["summary"]),
             details=details,
             objectives=_read_table(results / f"{name}{OBJECTIVES}.csv"),
             readings=_read_table(results / f"{name}{READINGS}.csv"),
@@ -118,7 +124,7 @@ def _load(results: Path) -> list[Stored]:
             ),
         )
         for name in names
-        for details in [_read(results / f"{name}{DETAILS}.json")]
+        for details in [_read(results / f"{name}{DETAILS}.json", _PARTS["details"])]
     ]
 
 
@@ -135,15 +141,27 @@ def _beginnings(results: Path, stored: list[Stored]) -> list[Beginning]:
     ]
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, keys: set[str]) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except (FileNotFoundError, ValueError) as error:
         raise InputError(f"{path} isn't there or isn't readable; gather the seeds again") from error
+    if not isinstance(found, dict) or not keys <= found.keys():
+        raise InputError(f"{path} doesn't hold {', '.join(sorted(keys))}; gather the seeds again")
+    return found
 
 
 def _read_table(path: Path) -> pd.DataFrame | None:
-    return pd.read_csv(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        table = pd.read_csv(path)
+    except ValueError as error:
+        # pandas' errors of empty and of broken files are of that kind
+        raise InputError(f"{path} isn't a table ({error}); make it again") from error
+    if "net" not in table or table.empty:
+        raise InputError(f"{path} has no nets; make it again")
+    return table
 
 
 def _as_json(content: Any) -> str:

@@ -30,7 +30,7 @@ class IntervalBound(SetObjective):
         options: see :class:`robustify.objectives.base.SetObjective`. The maximiser isn't asked.
 
     Raises:
-        InputError: if ``alpha`` or an option is out of range, the set isn't an l∞ ball, or a maximiser was chosen.
+        InputError: if ``alpha`` or an option is out of range, labels are smoothed, the set isn't an l∞ ball, or a maximiser was chosen.
     """
 
     name = "interval_bound"
@@ -38,6 +38,11 @@ class IntervalBound(SetObjective):
     def __init__(self, *, alpha: float = 0.5, **options: Any) -> None:
         super().__init__(**options)
         self.alpha = require_share(alpha)
+        if self.label_smoothing:
+            # a smoothed loss grows where the margin of an unlikely class falls
+            raise InputError(
+                f"objective 'interval_bound' bounds the plain cross entropy; label_smoothing is {self.label_smoothing}, set it to 0"
+            )
         if not isinstance(self.uncertainty_set, LinfBall):
             raise InputError(
                 f"objective 'interval_bound' bounds what an l∞ ball allows, not {self.uncertainty_set.name!r}; "
@@ -58,9 +63,7 @@ class IntervalBound(SetObjective):
         if self.alpha == 1:
             return self.loss(net, x, labels)
         margins = largest_margins(net, interval_of(self._ball, x), labels)
-        bound = functional.cross_entropy(
-            margins.float(), labels, label_smoothing=self.label_smoothing
-        )
+        bound = functional.cross_entropy(margins.float(), labels)
         if self.alpha == 0:
             return bound
         return self.alpha * self.loss(net, x, labels) + (1 - self.alpha) * bound

@@ -13,11 +13,13 @@ from robustify.attacks import Pgd
 from robustify.attacks.evaluation import CLEAN
 from robustify.errors import InputError
 from robustify.gates import (
+    RefusalError,
     Verdict,
     failures,
     judge,
     larger_epsilon_never_helps,
     more_steps_never_help,
+    outputs_are_logits,
     points_are_in_the_set,
 )
 from robustify.levels import size_label
@@ -68,26 +70,22 @@ def verify(
     if len(images) == 0:
         raise InputError("there are no images to verify with; the set is empty")
     images, labels = images[: plan.images], labels[: plan.images]
-    verdicts = _examine(net, images, labels, plan, source, seed)
-    judge(verdicts, title=title, on_failure=plan.on_failure)
+    verdicts: list[Verdict] = []
     measured: list[dict[str, Any]] = []
-    if verdicts[0].passed:
-        for ball in plan.every_ball():
-            survivals = {
-                name: survive(
-                    net,
-                    images,
-                    labels,
-                    attack,
-                    ball,
-                    batch_size=plan.batch_size,
-                    seed=seed,
-                    title=f"{title} {name} {ball.name} {size_label(ball.radius)}",
-                    folder=folder,
-                )
-                for name, attack in plan.attacks_in(ball).items()
-            }
-            measured += _rows(ball, survivals)
+    try:
+        verdicts = _examine(net, images, labels, plan, source, seed)
+        judge(verdicts, title=title, on_failure=plan.on_failure)
+        if verdicts[0].passed:
+            measured = [
+                row
+                for ball in plan.every_ball()
+                for row in _attack(net, images, labels, plan, ball, seed, title, folder)
+            ]
+    except RefusalError as refusal:
+        # the net's answers are fine where the images are, and not where an attack leads
+        if refusal.verdict.gate != outputs_are_logits.__name__:
+            raise
+        verdicts.append(refusal.verdict)
     verdicts += _consistent(measured, plan, len(images))
     judge(verdicts, title=title, on_failure=plan.on_failure)
     return {
@@ -97,6 +95,33 @@ def verify(
         "gates": [asdict(verdict) for verdict in verdicts],
         "failed_gates": failures(verdicts),
     }
+
+
+def _attack(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    plan: Plan,
+    ball: NormBall,
+    seed: int,
+    title: str,
+    folder: Path | None,
+) -> Iterator[dict[str, Any]]:
+    survivals = {
+        name: survive(
+            net,
+            images,
+            labels,
+            attack,
+            ball,
+            batch_size=plan.batch_size,
+            seed=seed,
+            title=f"{title} {name} {ball.name} {size_label(ball.radius)}",
+            folder=folder,
+        )
+        for name, attack in plan.attacks_in(ball).items()
+    }
+    yield from _rows(ball, survivals)
 
 
 def _examine(
