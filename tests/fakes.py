@@ -72,6 +72,40 @@ class Borrowed(Fake):
         return self.honest(x.detach()) + surrogate - surrogate.detach()
 
 
+class PartlyDetached(Fake):
+    """Lets only every second pixel's gradient through."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = (torch.arange(x[0].numel(), device=x.device) % 2 == 0).view(x.shape[1:])
+        return self.honest(torch.where(kept, x, x.detach()))
+
+
+class TurnedSigns(Fake):
+    """Gives back a gradient whose sign is wrong on every sixth pixel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad:
+            turned = (torch.arange(x[0].numel(), device=x.device) % 6 == 0).view(x.shape[1:])
+            x = x * 1
+            x.register_hook(lambda true: torch.where(turned, -true, true))
+        return self.honest(x)
+
+
+class Shallow(Fake):
+    """Gives back the gradient of the pixels that matter least."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad:
+            x = x * 1
+            x.register_hook(self._flattest)
+        return self.honest(x)
+
+    @staticmethod
+    def _flattest(true: Tensor) -> Tensor:
+        size = true.abs().flatten(1)
+        return true * (size <= size.median(dim=1, keepdim=True).values).view_as(true)
+
+
 class Sigmoids(Fake):
     """Ends in a sigmoid a class."""
 

@@ -23,11 +23,14 @@ from .fakes import (
     Gradientless,
     Misled,
     NotFinite,
+    PartlyDetached,
     Probabilities,
     Rounding,
     Saturated,
+    Shallow,
     Sigmoids,
     Stochastic,
+    TurnedSigns,
 )
 
 BALL = LinfBall(radius=0.06)
@@ -63,7 +66,7 @@ def test_an_honest_net_passes_every_gate(
     assert failures(verdicts) == {}
     assert {verdict.gate for verdict in verdicts} == {
         "outputs_are_logits", "answer_is_deterministic", "batching_changes_nothing",
-        "gradients_are_there", "gradients_are_slopes", "more_steps_never_help", "larger_epsilon_never_helps",
+        "gradients_are_there", "gradients_are_slopes", "gradients_leave_nothing_out", "more_steps_never_help", "larger_epsilon_never_helps",
         "whole_range_reaches_zero", "gradient_beats_noise", "white_box_beats_transfer",
     }  # fmt: skip
     by_gate = {verdict.gate: verdict.measured for verdict in verdicts}
@@ -85,6 +88,9 @@ def test_an_honest_net_passes_every_gate(
         (Gradientless, "gradients_are_there", r"zero on 100\.0 %"),
         (Misled, "gradients_are_slopes", "times as fast along the gradient as it says"),
         (Borrowed, "gradients_are_slopes", "times as fast along the gradient as it says"),
+        (PartlyDetached, "gradients_leave_nothing_out", "lacks a part of the pixels"),
+        (TurnedSigns, "gradients_leave_nothing_out", "says the opposite of them"),
+        (Shallow, "gradients_leave_nothing_out", "agree with the gradient's by"),
         (Sigmoids, "outputs_are_logits", "last softmax or sigmoid"),
         (CoarseProbabilities, "outputs_are_logits", "gives probabilities"),
         (Stochastic, "answer_is_deterministic", "from one pass to the next"),
@@ -129,6 +135,26 @@ def test_slopes_may_differ_fourfold_on_a_quarter_of_the_images() -> None:
     assert not caught.passed
     assert caught.explanation.startswith("on 50.0 % of the images")
     assert gates.gradients_are_slopes(torch.zeros(3), torch.ones(3)).passed  # another gate's
+
+
+def test_slopes_at_random_must_agree_with_the_gradient() -> None:
+    """Closed form: of a linear function, the share of the gradient's length that is kept, whatever the images' own steepness."""
+    generator = torch.Generator().manual_seed(0)
+    gradient = torch.randn(500, 64, generator=generator)
+    gradient *= torch.logspace(-6, 6, 500)[:, None]
+    directions = torch.randn(500, 64, 100, generator=generator).sign()
+    measured = torch.einsum("np,npd->nd", gradient, directions)
+    for kept, passes in ((64, True), (56, True), (40, False), (16, False)):
+        claimed = torch.einsum("np,npd->nd", gradient[:, :kept], directions[:, :kept])
+        verdict = gates.gradients_leave_nothing_out(claimed, measured)
+        assert verdict.measured["agreement"] == pytest.approx((kept / 64) ** 0.5, abs=0.03)
+        assert verdict.passed == passes
+    assert gates.gradients_leave_nothing_out(-measured, measured).measured[
+        "agreement"
+    ] == pytest.approx(-1)
+    nothing = torch.zeros(3, 4)
+    assert gates.gradients_leave_nothing_out(nothing, nothing).passed  # another gate's
+    assert not gates.gradients_leave_nothing_out(nothing, torch.ones(3, 4)).passed
 
 
 def test_other_nets_and_noise_must_not_be_stronger() -> None:

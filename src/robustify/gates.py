@@ -28,6 +28,8 @@ FEW = 10
 # a slope measured over a short way is rough where the net bends
 SLOPE_FACTOR = 4.0
 LARGEST_SHARE_OF_WRONG_SLOPES = 0.25
+# agreement of slopes in directions that nobody chose: 1 is all of it; half of the pixels left out leave 0.7 or less
+LEAST_AGREEMENT = 0.85
 
 
 class GateError(InputError):
@@ -246,6 +248,31 @@ def gradients_are_slopes(claimed: Tensor, measured: Tensor) -> Verdict:
         {"share_of_wrong_slopes": share, "largest_share": LARGEST_SHARE_OF_WRONG_SLOPES},
         f"on {_per_cent(share)} of the images the output changes less than 1/{SLOPE_FACTOR:.0f} or more than {SLOPE_FACTOR:.0f} "
         f"times as fast along the gradient as it says; at most {_per_cent(LARGEST_SHARE_OF_WRONG_SLOPES)} are allowed",
+    )
+
+
+def gradients_leave_nothing_out(claimed: Tensor, measured: Tensor) -> Verdict:
+    """In directions that have nothing to do with the gradient, the net's output changes as the gradient says.
+
+    A gradient that lacks some pixels, or has some signs turned, is right about all that it holds and misses the rest.
+
+    Args:
+        claimed: slope of each image's margin in several directions, by its gradient, shape (N, directions).
+        measured: by the outputs at two points close by, of the same shape.
+    """
+    claimed, measured = claimed.double(), measured.double()
+    # every image counts alike, however steep its margin is
+    size = (claimed.square() + measured.square()).sum(dim=1, keepdim=True).sqrt()
+    claimed, measured = ((slopes / size).nan_to_num(nan=0.0) for slopes in (claimed, measured))
+    lengths = float((claimed.square().sum() * measured.square().sum()).sqrt())
+    nothing_there = not bool(claimed.any()) and not bool(measured.any())
+    agreement = float((claimed * measured).sum()) / lengths if lengths else float(nothing_there)
+    return Verdict(
+        "gradients_leave_nothing_out",
+        agreement >= LEAST_AGREEMENT,
+        {"agreement": agreement, "least_agreement": LEAST_AGREEMENT},
+        f"in random directions the output's slopes agree with the gradient's by {agreement:.2f} (1 is all); at least {LEAST_AGREEMENT} must be: "
+        "the gradient lacks a part of the pixels, or says the opposite of them",
     )
 
 

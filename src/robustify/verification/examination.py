@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -21,6 +21,7 @@ from robustify.gates import (
     gradient_beats_noise,
     gradients_are_slopes,
     gradients_are_there,
+    gradients_leave_nothing_out,
     labels_are_in_range,
     larger_epsilon_never_helps,
     more_steps_never_help,
@@ -37,6 +38,8 @@ from robustify.uncertainty import NormBall, perturbation_norm
 _REACH = 2.5
 # of the pixel range: how far to each side a slope is measured, and what is left free at the border for it
 _WAY, _MARGIN = 1e-3, 0.02
+# in which an image's slope is measured
+_RANDOM_DIRECTIONS = 4
 
 
 def examine(
@@ -82,7 +85,8 @@ def examine(
         gradients_are_there(
             inspected.gradient_norms(), largest_share=largest_share_of_zero_gradients
         ),
-        gradients_are_slopes(*inspected.slopes()),
+        gradients_are_slopes(*inspected.slopes_of_ascent()),
+        gradients_leave_nothing_out(*inspected.slopes_at_random()),
     ]
     return [*verdicts, *inspected.under_attack(source)]
 
@@ -121,22 +125,43 @@ class _Inspected:
             norms.append(perturbation_norm(self.ball.name, gradient).cpu())
         return torch.cat(norms)
 
-    def slopes(self) -> tuple[Tensor, Tensor]:
-        """Return how fast each image's margin grows along its gradient's signs: as the gradient says, and measured."""
+    def slopes_of_ascent(self) -> tuple[Tensor, Tensor]:
+        """Return how fast each image's margin grows along its gradient's signs, shape (N,): as the gradient says, and measured."""
         claimed, measured = [], []
+        for inside, gradient, margin in self._margins():
+            direction = gradient.sign()
+            claimed.append((gradient * direction).flatten(1).sum(dim=1).cpu())
+            measured.append(self._slope(margin, inside, direction))
+        return torch.cat(claimed), torch.cat(measured)
+
+    def slopes_at_random(self) -> tuple[Tensor, Tensor]:
+        """Return how fast each image's margin grows in directions of random signs, shape (N, directions): as the gradient says, and measured."""
+        claimed, measured = [], []
+        generator = self._generator()
+        for inside, gradient, margin in self._margins():
+            directions = [_normal(inside, generator).sign() for _ in range(_RANDOM_DIRECTIONS)]
+            said = [(gradient * direction).flatten(1).sum(dim=1).cpu() for direction in directions]
+            claimed.append(torch.stack(said, dim=1))
+            seen = [self._slope(margin, inside, direction) for direction in directions]
+            measured.append(torch.stack(seen, dim=1))
+        return torch.cat(claimed), torch.cat(measured)
+
+    def _margins(self) -> Iterator[tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]]:
+        """Yield points next to the images, their margins' gradients, and the margin as a function of logits."""
         for x, y in self._batches():
             # off the box's border and off the grid of bytes
             inside = _MARGIN + (1 - 2 * _MARGIN) * x
             margin = partial(_margin, labels=y)
-            gradient = ascend(self.net, inside, margin).gradient
-            direction = gradient.sign()
-            with torch.no_grad():
-                ahead, behind = (
-                    margin(self.net(inside + way * direction).float()) for way in (_WAY, -_WAY)
-                )
-            claimed.append((gradient * direction).flatten(1).sum(dim=1).cpu())
-            measured.append(((ahead - behind) / (2 * _WAY)).cpu())
-        return torch.cat(claimed), torch.cat(measured)
+            yield inside, ascend(self.net, inside, margin).gradient, margin
+
+    @torch.no_grad()
+    def _slope(
+        self, margin: Callable[[Tensor], Tensor], inside: Tensor, direction: Tensor
+    ) -> Tensor:
+        ahead, behind = (
+            margin(self.net(inside + way * direction).float()) for way in (_WAY, -_WAY)
+        )
+        return ((ahead - behind) / (2 * _WAY)).cpu()
 
     def under_attack(self, source: nn.Module | None) -> Iterator[Verdict]:
         """Yield the verdicts that take attacks."""
