@@ -77,6 +77,23 @@ def test_an_honest_net_passes_every_gate(
     assert robust < by_gate["gradient_beats_noise"]["noise"]
 
 
+def test_gradients_that_are_small_are_there_in_every_norm(problem: Problem) -> None:
+    steep = LinearNet(36, 5).eval()
+    with torch.no_grad():
+        lead = problem.net(problem.x).topk(2, dim=1).values
+        # a net that is sure of every image: its loss has slopes of about e^-60, whose squares float32 can't hold
+        factor = float(60 / (lead[:, 0] - lead[:, 1]).median())
+        steep.linear.weight.copy_(factor * problem.net.linear.weight)
+        steep.linear.bias.copy_(factor * problem.net.linear.bias)
+        labels = steep(problem.x).argmax(dim=1)
+    zero = []
+    for ball in (BALL, L2Ball(radius=0.25)):
+        verdicts = examine(steep, problem.images, labels, ball, seed=0)
+        measured = {verdict.gate: verdict.measured for verdict in verdicts}
+        zero.append(measured["gradients_are_there"]["share_of_zero_gradients"])
+    assert zero[0] == zero[1] < 0.5
+
+
 @pytest.mark.parametrize(
     ("kind", "gate", "reason"),
     [

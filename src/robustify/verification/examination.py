@@ -122,7 +122,8 @@ class _Inspected:
         norms = []
         for x, y in self._batches():
             gradient = ascend(self.net, x, partial(cross_entropy, labels=y)).gradient
-            norms.append(perturbation_norm(self.ball.name, gradient).cpu())
+            # squares of gradients that are small, but there, are 0 in float32
+            norms.append(perturbation_norm(self.ball.name, gradient.double()).cpu())
         return torch.cat(norms)
 
     def slopes_of_ascent(self) -> tuple[Tensor, Tensor]:
