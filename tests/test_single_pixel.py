@@ -70,3 +70,7 @@ def test_no_number_is_no_flip(generator: torch.Generator) -> None:
 def test_floats_are_refused(linear_net: LinearNet) -> None:
     with pytest.raises(InputError, match=r"images are torch\.float32; they must be torch\.uint8"):
         flipped_by_any_pixel(linear_net, torch.rand(2, 3, 2, 2), torch.zeros(2).long())
+    with pytest.raises(InputError, match=r"images are torch\.float32; they must be torch\.uint8"):
+        flipped_by_promising_pixels(
+            linear_net, torch.rand(2, 3, 2, 2), torch.zeros(2).long(), candidates=2
+        )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robustify.errors import InputError
+from robustify.images import require_bytes
 from robustify.intervals import interval_of, largest_margins
 from robustify.uncertainty import LinfBall
 
@@ -39,8 +40,7 @@ def certified_accuracy(
     """
     if len(images) == 0:
         raise InputError("there are no images to certify")
-    if images.dtype != torch.uint8:
-        raise InputError(f"images are {images.dtype}; they must be torch.uint8")
+    require_bytes(images)
     device = next(net.parameters()).device
     exact = copy.deepcopy(net).double().eval()
     certified = 0

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from robustify.devices import full_precision
 from robustify.errors import InputError
+from robustify.images import require_bytes
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.measurement import BATCH_SIZE, predict
 
@@ -33,7 +34,11 @@ def flipped_by_promising_pixels(
 
     Returns:
         bool, shape (N,), on the CPU.
+
+    Raises:
+        InputError: if the images aren't uint8, or an answer isn't finite.
     """
+    require_bytes(images)
     device = next(net.parameters()).device
     found = []
     with evaluation_mode(net), full_precision():
@@ -65,8 +70,11 @@ def flipped_by_any_pixel(
 
     Returns:
         bool, shape (N,), on the CPU.
+
+    Raises:
+        InputError: if the images aren't uint8, or an answer isn't finite.
     """
-    _require_bytes(images)
+    require_bytes(images)
     device = next(net.parameters()).device
     right = predict(net, images) == labels
     flipped = torch.zeros(len(images), dtype=torch.bool)
@@ -106,11 +114,6 @@ def _classes(net: nn.Module, x: Tensor) -> Tensor:
             "the net's outputs aren't finite where a pixel is black or white; no flip can be told from that"
         )
     return logits.argmax(dim=1)
-
-
-def _require_bytes(images: Tensor) -> None:
-    if images.dtype != torch.uint8:
-        raise InputError(f"images are {images.dtype}; they must be torch.uint8")
 
 
 def _pixels(batch: Tensor, device: torch.device) -> Tensor:
