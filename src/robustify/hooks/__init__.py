@@ -4,6 +4,7 @@ from robustify.hooks.adversarial_sets import AdversarialSets
 from robustify.hooks.checked_parameters import CheckedParameters
 from robustify.hooks.clean_termination import CleanTermination
 from robustify.hooks.exclusive_data import ExclusiveData
+from robustify.hooks.known_tags import KnownTags
 from robustify.hooks.memory import Memory
 from robustify.hooks.net_runs import NetRuns
 from robustify.hooks.summary import Summary
@@ -15,6 +16,7 @@ __all__ = [
     "CheckedParameters",
     "CleanTermination",
     "ExclusiveData",
+    "KnownTags",
     "Memory",
     "NetRuns",
     "Summary",
