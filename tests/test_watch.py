@@ -161,6 +161,15 @@ def test_a_planted_overfitting_is_warned_of(caplog: pytest.LogCaptureFixture) ->
     assert "catastrophic overfitting in epoch 3" in caplog.text
 
 
+def test_an_overfitting_that_no_epoch_is_free_of_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        course(action="restore", turn=8)
+        assert "no epoch before has better ones" not in caplog.text
+        _, records = course(action="restore", turn=1)
+    assert [(record.overfits, record.kept) for record in records] == [(True, True)]
+    assert "those weights are overfitted, and no epoch before has better ones" in caplog.text
+
+
 def test_a_planted_overfitting_stops_the_training() -> None:
     net, records = course(action="stop")
     assert len(records) == 3

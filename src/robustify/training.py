@@ -149,13 +149,20 @@ def _report(epoch: Epoch, selection: Selection | None, title: str) -> None:
             100 * epoch.seen.pgd_accuracy,
         )
     if selection.ending is not None:
+        kept = selection.best if selection.restores else epoch.epoch
         logger.warning(
             "%s: training ends after epoch %d (%s); the weights of epoch %d count",
             title,
             epoch.epoch,
             selection.ending.replace("_", " "),
-            selection.best if selection.restores else epoch.epoch,
+            kept,
         )
+        if epoch.overfits and kept == epoch.epoch:
+            logger.warning(
+                "%s: those weights are overfitted, and no epoch before has better ones; several inner steps, a random start or a "
+                "smaller radius may help",
+                title,
+            )
 
 
 def _take_up(course: Course, checkpoints: Checkpoints | None) -> None:
