@@ -6,7 +6,7 @@ import torch
 from robustify.attacks import Square
 from robustify.attacks.evaluation import lies_inside
 from robustify.attacks.square import bump, patch_share
-from robustify.uncertainty import NormBall
+from robustify.uncertainty import LinfBall, NormBall
 
 from .conftest import Problem
 
@@ -28,6 +28,24 @@ def test_a_bump_of_three_by_hand() -> None:
 @pytest.mark.parametrize(("decay", "order"), [(4, 1), (2, 2)])
 def test_bumps_have_norm_one(side: int, decay: int, order: int) -> None:
     assert float(bump(side, decay, order).norm(p=order)) == pytest.approx(1)
+
+
+class Coarse(torch.nn.Module):
+    """Two classes in whole steps of the mean: gray images are a tie, which goes to the first."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        second = (10 * (x.flatten(1).mean(dim=1) - 0.5)).floor()
+        return torch.stack([torch.zeros_like(second), second], dim=1)
+
+
+def test_a_tie_that_counts_as_right_ends_no_search(generator) -> None:
+    gray = torch.full((4, 1, 6, 6), 0.5)
+    labels = torch.zeros(4, dtype=torch.int64)
+    assert (Coarse()(gray).argmax(dim=1) == labels).all()
+    found = Square(queries=300).run(
+        Coarse(), gray, labels, LinfBall(radius=0.3), generator=generator
+    )
+    assert (Coarse()(found).argmax(dim=1) == 1).all()
 
 
 def test_no_gradient_is_asked_for(ball: NormBall, five_classes: Problem, generator) -> None:

@@ -63,22 +63,26 @@ class Square(Attack):
             return found
         proposals = _proposals_of(ball_in_box(uncertainty_set), generator)
         clean, best = x[standing], proposals.start(x[standing])
-        least = margin(net(best).float(), labels[standing])
+        least, right = _judged(net(best).float(), labels[standing])
         for query in range(self.queries):
             found[standing] = best
-            right = least > 0
             standing, clean, best, least = (kept[right] for kept in (standing, clean, best, least))
             if len(standing) == 0:
                 return found
             side = proposals.side(patch_share(query, self.initial_share), x.shape[-2:])
             tried = proposals.change(clean, best, side)
-            margins = margin(net(tried).float(), labels[standing])
-            # a margin of zero or less ends the search, so it always counts as lower
-            lower = (margins < least) | (margins <= 0)
+            margins, right = _judged(net(tried).float(), labels[standing])
+            # a wrong answer ends the search, so it always counts as lower
+            lower = (margins < least) | ~right
             best = torch.where(per_image(lower), tried, best)
             least = torch.where(lower, margins, least)
         found[standing] = best
         return found
+
+
+def _judged(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    # a tie has no margin, and goes to the class that comes first
+    return margin(logits, labels), logits.argmax(dim=1) == labels
 
 
 def patch_share(query: int, initial: float) -> float:
