@@ -42,14 +42,15 @@ OWN = (
 
 
 def test_one_line_says_what_survived() -> None:
-    autoattack = row("linf", 0.3, "autoattack", 0.931)
-    assert statement(verification(*OWN, autoattack)) == (
-        "of 1,000 images 93.1 % survive AutoAttack at linf 0.3 (99.1 % are right without an attack)"
+    # one that fell to another attack only didn't survive
+    autoattack = row("linf", 0.1, "autoattack", 0.972)
+    assert statement(verification(autoattack, *OWN)) == (
+        "of 1,000 images 97.0 % survive AutoAttack and one step at linf 0.1 (99.1 % are right without an attack)"
     )
     assert "93.1 % survive one step and PGD-20 at linf 0.3" in statement(verification(*OWN))
-    # a net that has no ball of its own is shown in the first one
+    # a net that has no ball of its own is shown where least survived
     point = verification(*OWN, own={"name": "point"})
-    assert "97.0 % survive one step at linf 0.1" in statement(point)
+    assert "93.1 % survive one step and PGD-20 at linf 0.3" in statement(point)
     assert statement(verification()) == "nothing was measured"
 
 

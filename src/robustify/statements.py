@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from robustify.levels import size_label
@@ -18,7 +19,9 @@ _LABELS = {
 
 
 def statement(verification: Mapping[str, Any]) -> str:
-    """Return in one line what survived: under AutoAttack if it was run, else in the net's own ball.
+    """Return in one line what survived all attacks: where AutoAttack was run, else in the net's own ball.
+
+    Of a net that has no ball of its own, where least survived.
 
     Args:
         verification: see :func:`robustify.verification.verify`, with ``uncertainty_set``.
@@ -27,11 +30,10 @@ def statement(verification: Mapping[str, Any]) -> str:
     if not rows:
         return "nothing was measured"
     images = verification["images"]
-    strongest = [row for row in rows if row["attack"] == AUTOATTACK]
-    chosen = strongest[0] if strongest else _overall(rows, verification["uncertainty_set"])
+    chosen = _overall(rows, verification["uncertainty_set"])
     ball = f"{chosen['norm']} {size_label(chosen['epsilon'])}"
     names = [row["attack"] for row in _of_ball(rows, chosen) if row["attack"] != ALL_ATTACKS]
-    against = "AutoAttack" if strongest else _listed([attack_label(name) for name in names])
+    against = _listed([attack_label(name) for name in names])
     return (
         f"of {images:,} images {100 * chosen['accuracy']:.1f} % survive {against} at {ball} "
         f"({100 * chosen['clean_accuracy']:.1f} % are right without an attack)"
@@ -91,13 +93,16 @@ def _overall(
     rows: Sequence[Mapping[str, Any]], uncertainty_set: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     overall = [row for row in rows if row["attack"] == ALL_ATTACKS]
-    own = [
-        row
-        for row in overall
-        if (row["norm"], row["epsilon"])
-        == (uncertainty_set["name"], uncertainty_set.get("radius", 0.0))
+    strongest = {_ball(row) for row in rows if row["attack"] == AUTOATTACK}
+    own = (uncertainty_set["name"], uncertainty_set.get("radius", 0.0))
+    chosen = [row for row in overall if _ball(row) in strongest] or [
+        row for row in overall if _ball(row) == own
     ]
-    return (own or overall)[0]
+    return min(chosen or overall, key=itemgetter("accuracy"))
+
+
+def _ball(row: Mapping[str, Any]) -> tuple[str, float]:
+    return row["norm"], row["epsilon"]
 
 
 def _of_ball(rows: Sequence[Mapping[str, Any]], ball: Mapping[str, Any]) -> list[Mapping[str, Any]]:

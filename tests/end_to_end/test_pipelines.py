@@ -165,7 +165,7 @@ def test_stored_nets_are_verified_in_full_by_a_pipeline_of_its_own(
     assert set(table["attack"]) == {
         "one_step", "pgd_20", "pgd_50", "apgd_ce", "autoattack", "all_attacks",
     }  # fmt: skip
-    assert "survive AutoAttack at l2 1.2" in (folder / "full_verification.html").read_text()
+    assert "and AutoAttack at l2 1.2" in (folder / "full_verification.html").read_text()
     client = mlflow.MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
     experiment = client.get_experiment_by_name("robustify")
     (run,) = client.search_runs(
