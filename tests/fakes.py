@@ -91,6 +91,54 @@ class TurnedSigns(Fake):
         return self.honest(x)
 
 
+class Opposed(Fake):
+    """Gives back the opposite of its gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad:
+            x = x * 1
+            x.register_hook(torch.neg)
+        return self.honest(x)
+
+
+class Tiring(Fake):
+    """Gives back the opposite of its gradient from the fifth time in a row that it is asked for one."""
+
+    def __init__(self, honest: nn.Module) -> None:
+        super().__init__(honest)
+        self.asked = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.asked = self.asked + 1 if x.requires_grad else 0
+        if self.asked > 4:
+            x = x * 1
+            x.register_hook(torch.neg)
+        return self.honest(x)
+
+
+class Reserved(Fake):
+    """Answers where its data are, and has one answer to all that is far from them."""
+
+    def __init__(self, honest: nn.Module, data: Tensor, answer: int) -> None:
+        super().__init__(honest)
+        self.data, self.answer = data.flatten(1), answer
+
+    def forward(self, x: Tensor) -> Tensor:
+        distance = torch.cdist(x.flatten(1), self.data, p=torch.inf).amin(dim=1)
+        logits = self.honest(x)
+        alone = torch.zeros_like(logits)
+        alone[:, self.answer] = 2
+        return torch.where((distance > 0.2)[:, None], alone, logits)
+
+
+class Unbytelike(Fake):
+    """Rounds what isn't a byte already, so that only attacked images lose their gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        bytes_ = ((x * 255).round() / 255 - x).abs().flatten(1).amax(dim=1) < 1e-6
+        return self.honest(torch.where(bytes_.view(-1, 1, 1, 1), x, (x * 16).round() / 16))
+
+
 class Shallow(Fake):
     """Gives back the gradient of the pixels that matter least."""
 

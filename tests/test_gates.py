@@ -23,14 +23,18 @@ from .fakes import (
     Gradientless,
     Misled,
     NotFinite,
+    Opposed,
     PartlyDetached,
     Probabilities,
+    Reserved,
     Rounding,
     Saturated,
     Shallow,
     Sigmoids,
     Stochastic,
+    Tiring,
     TurnedSigns,
+    Unbytelike,
 )
 
 BALL = LinfBall(radius=0.06)
@@ -108,6 +112,8 @@ def test_gradients_that_are_small_are_there_in_every_norm(problem: Problem) -> N
         (PartlyDetached, "gradients_leave_nothing_out", "lacks a part of the pixels"),
         (TurnedSigns, "gradients_leave_nothing_out", "says the opposite of them"),
         (Shallow, "gradients_leave_nothing_out", "agree with the gradient's by"),
+        (Tiring, "more_steps_never_help", r"right with 5 steps, .* with 20 steps"),
+        (Unbytelike, "gradients_are_there", r"100\.0 % of points next to the images"),
         (Sigmoids, "outputs_are_logits", "last softmax or sigmoid"),
         (CoarseProbabilities, "outputs_are_logits", "gives probabilities"),
         (Stochastic, "answer_is_deterministic", "from one pass to the next"),
@@ -121,6 +127,26 @@ def test_a_planted_fake_defence_is_caught(
 ) -> None:
     found = failed(kind(problem.net), problem, source=other)
     assert re.search(reason, found[gate])
+
+
+def test_a_gradient_that_points_backwards_is_weaker_than_noise(problem: Problem) -> None:
+    found = failed(Opposed(problem.net), problem, LinfBall(radius=0.3))
+    assert re.search(r"linf 0\.3: PGD leaves .* right, noise", found["gradient_beats_noise"])
+
+
+def test_a_net_that_answers_only_near_its_data_is_caught(problem: Problem) -> None:
+    commonest = int(problem.labels.mode().values)
+    found = failed(Reserved(problem.net, problem.x, commonest), problem)
+    assert found["larger_epsilon_never_helps"].endswith("with epsilon 1")
+    assert "it should be none" in found["whole_range_reaches_zero"]
+
+
+def test_every_ball_is_attacked(problem: Problem) -> None:
+    backwards = Opposed(problem.net)
+    small, large = LinfBall(radius=0.001), L2Ball(radius=2.0)
+    assert "gradient_beats_noise" not in failed(backwards, problem, small)
+    verdicts = examine(backwards, problem.images, problem.labels, small, large, seed=0)
+    assert failures(verdicts)["gradient_beats_noise"].startswith("l2 2: ")
 
 
 def test_half_a_point_is_allowed_and_no_more() -> None:

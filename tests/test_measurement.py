@@ -10,6 +10,7 @@ from robustify.measurement import accuracy, attack, epsilon_sweep, predict, surv
 from robustify.uncertainty import make_uncertainty_set, perturbation_norm
 
 from .conftest import LinearNet
+from .fakes import Probabilities, Sigmoids
 
 
 @pytest.fixture
@@ -85,6 +86,17 @@ def test_what_cannot_be_measured_is_refused_by_name(linear_net, pictures) -> Non
         attack(linear_net, *pictures, {})
     with pytest.raises(InputError, match=r"uncertainty_sets\['foo'\] is a set named 'l2'"):
         attack(linear_net, *pictures, {"foo": ball})
+
+
+@pytest.mark.parametrize("kind", [Probabilities, Sigmoids])
+def test_a_net_that_gives_probabilities_is_attacked_by_nobody(linear_net, pictures, kind) -> None:
+    images, labels = pictures
+    fake = kind(linear_net)
+    assert accuracy(fake, images, labels) == accuracy(linear_net, images, labels)
+    with pytest.raises(InputError, match="gives probabilities; it must give logits"):
+        attack(fake, images, labels, {"linf": make_uncertainty_set("linf", radius=0.1)})
+    with pytest.raises(InputError, match="gives probabilities; it must give logits"):
+        epsilon_sweep(fake, images, labels, [0.1])
 
 
 def test_sweep_equals_one_attack_an_epsilon_image_by_image(linear_net, pictures) -> None:

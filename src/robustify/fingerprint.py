@@ -20,6 +20,7 @@ CODE = (
     "devices.py",
     "held_out.py",
     "intervals.py",
+    "logits.py",
     "maximisers.py",
     "measurement.py",
     "nets",
@@ -40,6 +41,7 @@ VERIFICATION_CODE = (
     "attacks",
     "devices.py",
     "gates.py",
+    "logits.py",
     "maximisers.py",
     "measurement.py",
     "nets",
@@ -51,6 +53,7 @@ VERIFICATION_CODE = (
 # what dvc.yaml lists as the code of an adversarial set
 ADVERSARIAL_SET_CODE = (
     "devices.py",
+    "logits.py",
     "maximisers.py",
     "measurement.py",
     "nets",

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from robustify.errors import InputError
+from robustify.logits import are_probabilities
 
 OnFailure = Literal["raise", "flag"]
 
@@ -23,8 +24,6 @@ OnFailure = Literal["raise", "flag"]
 HALF_A_POINT = 0.005
 # float32 sums taken in another order differ by less
 LARGEST_RELATIVE_DIFFERENCE = 1e-3
-# images that could all get logits in [0, 1] by chance
-FEW = 10
 # a slope measured over a short way is rough where the net bends
 SLOPE_FACTOR = 4.0
 LARGEST_SHARE_OF_WRONG_SLOPES = 0.25
@@ -165,10 +164,7 @@ def outputs_are_logits(logits: Tensor) -> Verdict:
         explanation = f"the net's output isn't finite on {odd} of {len(logits)} images"
         return Verdict(name, False, {"not_finite": odd}, explanation)
     lowest, highest = _extremes(logits)
-    # a softmax sums to 1, to within what bfloat16 rounds; sigmoids don't, but no logits of many images all lie in [0, 1]
-    alike = bool(len(logits)) and lowest >= 0 and highest <= 1
-    sums = logits.double().sum(dim=1)
-    probabilities = alike and (len(logits) >= FEW or bool(((sums - 1).abs() < 2e-2).all()))
+    probabilities = are_probabilities(logits)
     return Verdict(
         name,
         not probabilities,
@@ -212,19 +208,22 @@ def batching_changes_nothing(losses: Sequence[Tensor]) -> Verdict:
     )
 
 
-def gradients_are_there(norms: Tensor, *, largest_share: float) -> Verdict:
+def gradients_are_there(
+    norms: Tensor, *, largest_share: float, where: str = "the images"
+) -> Verdict:
     """The loss has a gradient with respect to nearly every image.
 
     Args:
         norms: of each image's loss gradient, shape (N,).
         largest_share: of images whose gradient may be zero, or not finite.
+        where: the gradients were taken.
     """
     share = float((~(norms > 0) | ~norms.isfinite()).double().mean())
     return Verdict(
         "gradients_are_there",
         share <= largest_share,
         {"share_of_zero_gradients": share, "largest_share": largest_share},
-        f"the gradient is zero on {_per_cent(share)} of the images; "
+        f"the gradient is zero on {_per_cent(share)} of {where}; "
         f"at most {_per_cent(largest_share)} are allowed",
     )
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from robustify.devices import full_precision
 from robustify.errors import InputError
+from robustify.logits import FEW, are_probabilities
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.uncertainty import LinfBall, UncertaintySet, perturbation_norm
 
@@ -70,9 +71,11 @@ def epsilon_sweep(
         batch_size: images a pass.
 
     Raises:
-        ValueError: if there are no images, pixels or labels are out of range, an output isn't finite, or an epsilon is negative or not finite.
+        ValueError: if there are no images, pixels or labels are out of range, an output isn't finite, the net gives probabilities, or an
+            epsilon is negative or not finite.
     """
     _require_measurable(net, images, labels)
+    _require_logits(net, images)
     for epsilon in epsilons:
         if not 0 <= epsilon < float("inf"):
             raise InputError(f"epsilon is {epsilon}; it must be >= 0 and finite")
@@ -149,9 +152,11 @@ def attack(
         The examples, set after set, each in the order of its originals.
 
     Raises:
-        ValueError: if there are no images or no sets, pixels or labels are out of range, an output isn't finite, or a name isn't that of its set.
+        ValueError: if there are no images or no sets, pixels or labels are out of range, an output isn't finite, the net gives
+            probabilities, or a name isn't that of its set.
     """
     _require_measurable(net, images, labels)
+    _require_logits(net, images)
     if not uncertainty_sets:
         raise InputError("uncertainty_sets is empty; give at least one")
     for name, uncertainty_set in uncertainty_sets.items():
@@ -227,6 +232,16 @@ def _require_measurable(net: nn.Module, images: Tensor, labels: Tensor) -> None:
             f"labels are {labels.dtype} of shape {tuple(labels.shape)}; they must be {len(images)} of the net's classes, "
             f"0 to {classes - 1}"
         )
+
+
+@torch.no_grad()
+def _require_logits(net: nn.Module, images: Tensor) -> None:
+    # the loss would take the softmax of a softmax, and its gradient would be small where it should be large
+    with evaluation_mode(net), full_precision():
+        if are_probabilities(_logits_of(net, _pixels(images[:FEW], _device(net)))):
+            raise InputError(
+                "the net gives probabilities; it must give logits: leave its last softmax or sigmoid out"
+            )
 
 
 def _pixels(images: Tensor, device: torch.device) -> Tensor:

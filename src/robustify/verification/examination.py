@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -30,6 +31,7 @@ from robustify.gates import (
     white_box_beats_transfer,
     whole_range_reaches_zero,
 )
+from robustify.levels import size_label
 from robustify.maximisers import evaluation_mode
 from robustify.measurement import BATCH_SIZE, predict
 from robustify.uncertainty import NormBall, perturbation_norm
@@ -46,8 +48,7 @@ def examine(
     net: nn.Module,
     images: Tensor,
     labels: Tensor,
-    ball: NormBall,
-    *,
+    *balls: NormBall,
     source: nn.Module | None = None,
     steps: int = 10,
     largest_share_of_zero_gradients: float = 0.05,
@@ -60,7 +61,7 @@ def examine(
         net: maps images in [0, 1] to logits; its modes and weight gradients stay as they are.
         images: uint8, shape (N, C, H, W), N ≥ 1.
         labels: true classes, int64, shape (N,).
-        ball: where the net is examined.
+        balls: where attacks are tried, one or more; a net that hides its gradient from one norm may not from another.
         source: another net of the same task, whose examples are tried; without it that gate is left out.
         steps: of PGD, at least 2; half as many and twice as many are tried, too.
         largest_share_of_zero_gradients: share of the images on which the gradient may be zero.
@@ -76,19 +77,26 @@ def examine(
     if not valid.passed:
         return [valid]
     labels_are_in_range(labels, images=len(images), classes=logits.shape[1]).require()
-    inspected = _Inspected(net, images, labels, ball, steps, batch_size, seed)
+    inspected = _Inspected(net, images, labels, steps, batch_size, seed)
     again = logits_of(net, images, batch_size=batch_size)
     verdicts = [
         valid,
         answer_is_deterministic([logits, again]),
         batching_changes_nothing(inspected.losses_in_several_batches(logits)),
-        gradients_are_there(
-            inspected.gradient_norms(), largest_share=largest_share_of_zero_gradients
+        *(
+            gradients_are_there(norms, largest_share=largest_share_of_zero_gradients, where=where)
+            for where, norms in inspected.gradient_norms()
         ),
         gradients_are_slopes(*inspected.slopes_of_ascent()),
         gradients_leave_nothing_out(*inspected.slopes_at_random()),
     ]
-    return [*verdicts, *inspected.under_attack(source)]
+    for ball in balls:
+        where = f"{ball.name} {size_label(ball.radius)}"
+        verdicts += [
+            replace(verdict, explanation=f"{where}: {verdict.explanation}")
+            for verdict in inspected.under_attack(ball, source)
+        ]
+    return verdicts
 
 
 class _Inspected:
@@ -99,7 +107,6 @@ class _Inspected:
         net: nn.Module,
         images: Tensor,
         labels: Tensor,
-        ball: NormBall,
         steps: int,
         batch_size: int,
         seed: int,
@@ -107,7 +114,6 @@ class _Inspected:
         self.net = net
         self.images = images
         self.labels = labels.cpu()
-        self.ball = ball
         self.steps = steps
         self.batch_size = batch_size
         self.seed = seed
@@ -118,13 +124,15 @@ class _Inspected:
         reverse = logits_of(self.net, self.images.flip(0), batch_size=self.batch_size).flip(0)
         return [cross_entropy(answer, self.labels) for answer in (logits, odd, reverse)]
 
-    def gradient_norms(self) -> Tensor:
-        norms = []
-        for x, y in self._batches():
-            gradient = ascend(self.net, x, partial(cross_entropy, labels=y)).gradient
-            # squares of gradients that are small, but there, are 0 in float32
-            norms.append(perturbation_norm(self.ball.name, gradient.double()).cpu())
-        return torch.cat(norms)
+    def gradient_norms(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield where, and the gradients' largest components there, shape (N,): a net may treat bytes unlike what an attack makes of them."""
+        for where, points_of in (("the images", _itself), ("points next to the images", _inside)):
+            norms = []
+            for x, y in self._batches():
+                loss = partial(cross_entropy, labels=y)
+                gradient = ascend(self.net, points_of(x), loss).gradient
+                norms.append(perturbation_norm("linf", gradient).cpu())
+            yield where, torch.cat(norms)
 
     def slopes_of_ascent(self) -> tuple[Tensor, Tensor]:
         """Return how fast each image's margin grows along its gradient's signs, shape (N,): as the gradient says, and measured."""
@@ -150,8 +158,7 @@ class _Inspected:
     def _margins(self) -> Iterator[tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]]:
         """Yield points next to the images, their margins' gradients, and the margin as a function of logits."""
         for x, y in self._batches():
-            # off the box's border and off the grid of bytes
-            inside = _MARGIN + (1 - 2 * _MARGIN) * x
+            inside = _inside(x)
             margin = partial(_margin, labels=y)
             yield inside, ascend(self.net, inside, margin).gradient, margin
 
@@ -164,30 +171,30 @@ class _Inspected:
         )
         return ((ahead - behind) / (2 * _WAY)).cpu()
 
-    def under_attack(self, source: nn.Module | None) -> Iterator[Verdict]:
-        """Yield the verdicts that take attacks."""
-        count, radius = len(self.images), self.ball.radius
-        whole = whole_range(self.ball.name, self.images)
-        white_box = self._right_under(self._pgd(), radius)
+    def under_attack(self, ball: NormBall, source: nn.Module | None) -> Iterator[Verdict]:
+        """Yield the verdicts that take attacks in a ball."""
+        count, radius, sized = len(self.images), ball.radius, ball.__class__
+        whole = whole_range(ball.name, self.images)
+        white_box = self._right_under(self._pgd(), ball)
         by_epsilon = {
-            epsilon: self._right_under(self._pgd(), epsilon)
+            epsilon: self._right_under(self._pgd(), sized(radius=epsilon))
             for epsilon in (radius / 2, 2 * radius)
             if epsilon < whole
         }
         by_steps = {
-            steps: self._right_under(self._pgd(steps), radius)
+            steps: self._right_under(self._pgd(steps), ball)
             for steps in (max(self.steps // 2, 2), 2 * self.steps)
         }
         longer = self._pgd(2 * self.steps, restarts=2)
-        everything = self._right_under(longer, whole)
+        everything = self._right_under(longer, sized(radius=whole))
         yield more_steps_never_help({**by_steps, self.steps: white_box}, images=count)
         ladder = {**by_epsilon, radius: white_box, whole: everything}
         yield larger_epsilon_never_helps(ladder, images=count)
         yield whole_range_reaches_zero(everything, epsilon=whole, images=count)
-        noise = self._right_on(self._noise())
+        noise = self._right_on(self._noise(ball))
         yield gradient_beats_noise(white_box, noise, images=count)
         if source is not None:
-            transfer = self._right_on(self._examples_of(source))
+            transfer = self._right_on(self._examples_of(source, ball))
             yield white_box_beats_transfer(white_box, transfer, images=count)
 
     def _pgd(self, steps: int | None = None, restarts: int = 1, *, stop: bool = True) -> Pgd:
@@ -199,13 +206,13 @@ class _Inspected:
             stop_at_success=stop,
         )
 
-    def _right_under(self, attack: Attack, radius: float) -> float:
+    def _right_under(self, attack: Attack, ball: NormBall) -> float:
         return robust_accuracy(
             self.net,
             self.images,
             self.labels,
             attack,
-            self.ball.__class__(radius=radius),
+            ball,
             batch_size=self.batch_size,
             seed=self.seed,
             show_progress=False,
@@ -217,14 +224,14 @@ class _Inspected:
         moved = predict(self.net, points, batch_size=self.batch_size) == self.labels
         return float((clean & moved).double().mean())
 
-    def _noise(self) -> Tensor:
-        ball, generator = self.ball.__class__(radius=self.ball.radius), self._generator()
+    def _noise(self, ball: NormBall) -> Tensor:
+        generator = self._generator()
         return torch.cat(
             [(x + ball.steepest_ascent(_normal(x, generator), x)).cpu() for x, _ in self._batches()]
         )
 
-    def _examples_of(self, source: nn.Module) -> Tensor:
-        attack, ball = self._pgd(stop=False), self.ball.__class__(radius=self.ball.radius)
+    def _examples_of(self, source: nn.Module, ball: NormBall) -> Tensor:
+        attack = self._pgd(stop=False)
         generator = self._generator()
         source = source.to(self._device)
         with evaluation_mode(source), full_precision():
@@ -255,6 +262,15 @@ def _margin(logits: Tensor, labels: Tensor) -> Tensor:
     """Return by how much the likeliest wrong class is ahead of the true one, shape (N,)."""
     truth = labels[:, None]
     return logits.scatter(1, truth, -torch.inf).amax(dim=1) - logits.gather(1, truth)[:, 0]
+
+
+def _itself(x: Tensor) -> Tensor:
+    return x
+
+
+def _inside(x: Tensor) -> Tensor:
+    # off the box's border and off the grid of bytes
+    return _MARGIN + (1 - 2 * _MARGIN) * x
 
 
 def whole_range(norm: str, images: Tensor) -> float:

@@ -25,7 +25,7 @@ class Plan:
         autoattack: norm balls, of ``balls`` or others, for the full standard AutoAttack.
         images: the first so many are attacked, or all if there are fewer.
         batch_size: images attacked at a time.
-        examined: where the sanity gates look; the first ball if left out.
+        examined: where the sanity gates attack; the first ball if left out.
         examined_images: number of images that they look at.
         examined_steps: of PGD in them.
         largest_share_of_zero_gradients: see :func:`robustify.gates.gradients_are_there`.
@@ -37,7 +37,7 @@ class Plan:
     autoattack: tuple[NormBall, ...] = ()
     images: int = 1000
     batch_size: int = BATCH_SIZE
-    examined: NormBall | None = None
+    examined: tuple[NormBall, ...] = ()
     examined_images: int = 200
     examined_steps: int = 10
     largest_share_of_zero_gradients: float = 0.05
@@ -75,16 +75,17 @@ def make_plan(
     """
     listed = [ball_of(norm, epsilon) for norm, all_ in depth.norms.items() for epsilon in all_]
     own = own_ball(uncertainty_set)
-    strongest = depth.autoattack.get(net)
+    named = depth.autoattack.get(net)
+    strongest = [ball_of(named.norm, named.epsilon)] if named else []
     return Plan(
         balls=tuple(_once([*([own] if own and depth.own_ball else []), *listed])),
         attacks={
             name: make_attack(**options.model_dump()) for name, options in depth.attacks.items()
         },
-        autoattack=(ball_of(strongest.norm, strongest.epsilon),) if strongest else (),
+        autoattack=tuple(strongest),
         images=depth.images,
         batch_size=depth.batch_size,
-        examined=own or listed[0],
+        examined=_examined(own, [*listed, *strongest]),
         examined_images=depth.gates.images,
         examined_steps=depth.gates.steps,
         largest_share_of_zero_gradients=verification.largest_share_of_zero_gradients,
@@ -107,6 +108,15 @@ def own_ball(uncertainty_set: Mapping[str, Any]) -> NormBall | None:
     if kind is None or not issubclass(kind, NormBall):
         return None
     return ball_of(uncertainty_set["name"], uncertainty_set["radius"])
+
+
+def _examined(own: NormBall | None, listed: list[NormBall]) -> tuple[NormBall, ...]:
+    """Return a ball of every norm that is measured: the net's own, and of others the largest, where most could be hidden."""
+    largest = {} if own is None else {own.name: own}
+    for ball in sorted(listed, key=lambda ball: ball.radius):
+        if own is None or ball.name != own.name:
+            largest[ball.name] = ball
+    return tuple(largest.values())
 
 
 def _once(balls: list[NormBall]) -> list[NormBall]:

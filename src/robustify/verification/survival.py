@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from robustify.attacks import Attack, AttackState, Progress, robust_accuracy
-from robustify.attacks.answers import logits_of
+from robustify.attacks.answers import logits_of, pixels
 from robustify.attacks.base import ball_in_box
 from robustify.errors import InputError
 from robustify.fingerprint import VERIFICATION_CODE, fingerprint
@@ -24,8 +24,9 @@ from robustify.uncertainty import NormBall, UncertaintySet
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 100
-# images whose logits tell nets apart
+# images whose logits tell nets apart, as they are and moved off the grid of bytes
 _KNOWN_BY = 16
+_MOVED = 0.96
 
 
 @dataclass(frozen=True)
@@ -164,9 +165,14 @@ def _key(
     seed: int,
 ) -> str:
     # what a net answers may hang on more than its layers and weights
-    logits = logits_of(net, images[:_KNOWN_BY], batch_size=_KNOWN_BY)
+    known = images[:_KNOWN_BY]
+    moved = _MOVED * pixels(known, known.device)
+    answers = {
+        "logits": logits_of(net, known, batch_size=_KNOWN_BY),
+        "moved": logits_of(net, moved, batch_size=_KNOWN_BY),
+    }
     settings = {
-        "net": [str(net), tensors_sha256({**net.state_dict(), "logits": logits})],
+        "net": [str(net), tensors_sha256({**net.state_dict(), **answers})],
         "data": tensors_sha256({"images": images, "labels": labels}),
         "attack": [[part.name, _options(part)] for part in attack.parts(ball)],
         "ball": [ball.name, ball.radius],

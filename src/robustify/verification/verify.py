@@ -136,7 +136,7 @@ def _examine(
         net,
         images[: plan.examined_images],
         labels[: plan.examined_images],
-        plan.examined or plan.every_ball()[0],
+        *(plan.examined or plan.every_ball()[:1]),
         source=source,
         steps=plan.examined_steps,
         largest_share_of_zero_gradients=plan.largest_share_of_zero_gradients,
