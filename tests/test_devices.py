@@ -12,7 +12,12 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 def pretend(monkeypatch: pytest.MonkeyPatch, *, gpus: int, bfloat16: bool) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bfloat16)
+    # all but the oldest GPUs emulate what they don't compute in
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda including_emulation=True: bfloat16 or including_emulation,
+    )
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bfloat16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
 

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from robustify.course import Course
 from robustify.errors import InputError
@@ -21,6 +22,12 @@ from robustify.uncertainty import make_uncertainty_set
 from .conftest import LinearNet
 
 SGD = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.0}
+
+
+MUON = {
+    "name": "muon", "filter_learning_rate": 0.1, "filter_momentum": 0.6, "learning_rate": 0.1, "momentum": 0.85,
+    "weight_decay": 0.0,
+}  # fmt: skip
 
 
 def objective(norm: str = "point", **options: float) -> WorstCase:
@@ -316,6 +323,48 @@ def test_bad_recipes_are_refused_by_name() -> None:
         make_descent(LinearNet(2, 2), name="sgd", steps=1, steps_per_epoch=1, learning_rat=1.0)
     with pytest.raises(InputError, match="compile is 'fast'; known: default"):
         Recipe(epochs=1, batch_size=1, optimiser=SGD, compile="fast")
+
+
+class Reads(TorchDispatchMode):
+    """Notes what makes the host wait for a device: values read from tensors, and sizes that hang on values."""
+
+    WAITING = ("_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "equal", "unique")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        of_a_mask = name == "index" and any(
+            index is not None and index.dtype == torch.bool for index in args[1]
+        )
+        if name in self.WAITING or of_a_mask:
+            self.found.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("optimiser", [SGD, MUON])
+@pytest.mark.parametrize("norm", ["point", "linf"])
+def test_nothing_waits_for_the_device_within_an_epoch(norm: str, optimiser: dict) -> None:
+    pictures, labels = images()
+    course = Course(
+        make_net("mnist_convnet"),
+        pictures,
+        labels,
+        objective=objective(norm, **({} if norm == "point" else {"radius": 0.1})),
+        recipe=Recipe(epochs=2, batch_size=16, optimiser=optimiser, flips=True, translation=1),
+        seed=0,
+        device=torch.device("cpu"),
+    )
+    for _ in course.descend():
+        pass
+    course.close_epoch(lambda net: 0.0)
+    steps = course.descend()
+    next(steps)  # the order and the augmentation of an epoch are drawn on the CPU
+    with Reads() as reads:
+        assert len(list(steps)) == 3
+    assert reads.found == []
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")

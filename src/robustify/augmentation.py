@@ -22,10 +22,11 @@ def translate(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor
         return images
     height, width = images.shape[2:]
     places = 2 * pixels + 1
-    drawn = torch.randint(places**2, (len(images),), generator=generator).to(images.device)
+    drawn = torch.randint(places**2, (len(images),), generator=generator)
     shifted = torch.empty_like(images)
     for place in range(places**2):
-        chosen = (drawn == place).nonzero()[:, 0]
+        # found on the CPU: how many they are is nothing that a device has to be asked
+        chosen = (drawn == place).nonzero()[:, 0].to(images.device)
         top, left = divmod(place, places)
         padded = functional.pad(images[chosen].float(), (pixels,) * 4, mode="reflect")
         shifted[chosen] = padded[:, :, top : top + height, left : left + width].to(images.dtype)

@@ -28,10 +28,11 @@ class WeightAverage:
         if not 0 < decay < 1:
             raise InputError(f"averaging is {decay}; it must be in (0, 1)")
 
-        def moved(average: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
+        def moved(average: Tensor, current: Tensor, _: Tensor | int) -> Tensor:
             if not average.is_floating_point():
                 return current
-            count = int(steps)
+            # the counter lies on the CPU; what is handed in is its copy on the device, and reading it would wait for that
+            count = int(self._averaged.n_averaged)
             return torch.lerp(average, current, 1 - min(decay, (1 + count) / (10 + count)))
 
         self._averaged = AveragedModel(net, avg_fn=moved, use_buffers=True)

@@ -97,17 +97,20 @@ class NormBall(UncertaintySet):
     def steepest_ascent(self, gradient: Tensor, x: Tensor, length: float | None = None) -> Tensor:
         length = self.radius if length is None else length
         if self.step == "box_aware":
-            return self._ascend_in_box(gradient.flatten(1), x.flatten(1), length).view_as(x)
-        perturbation = self._ascend(gradient.flatten(1), length).view_as(x)
+            return self._ascend_in_box(self._rows(gradient), self._rows(x), length).view_as(x)
+        perturbation = self._ascend(self._rows(gradient), length).view_as(x)
         return perturbation if self.step == "unclipped" else (x + perturbation).clamp(0, 1) - x
 
     def project(self, candidate: Tensor, x: Tensor) -> Tensor:
-        offset, flat = (candidate - x).flatten(1), x.flatten(1)
+        offset, flat = self._rows(candidate - x), self._rows(x)
         room = torch.full_like(flat, math.inf) if self.step == "unclipped" else _room(offset, flat)
         return x + (offset.sign() * self._shrink(offset.abs(), room)).view_as(x)
 
     def sample(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return self.project(x + self._sample_ball(x.flatten(1), generator).view_as(x), x)
+
+    def _rows(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
 
     @abstractmethod
     def _ascend(self, gradient: Tensor, length: float) -> Tensor:
@@ -130,6 +133,10 @@ class LinfBall(NormBall):
     """l∞ ball: every pixel may move by up to the radius; its ascent step is FGSM (Eq. 2)."""
 
     name = "linf"
+
+    def _rows(self, images: Tensor) -> Tensor:
+        # every pixel goes its own way, so images keep their shape and layout: rows would take longer to copy than a step
+        return images
 
     def _ascend(self, gradient: Tensor, length: float) -> Tensor:
         return length * gradient.sign()
