@@ -195,6 +195,31 @@ def test_one_number_changes_one_verdict(
     assert set(verdicts.values()) == {"held"}
 
 
+def test_times_that_say_nothing_are_doubted(
+    summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    nets = details["nets"]
+
+    def costs() -> dict[str, str]:
+        found = decide("C4", summary, details)
+        return {finding.subject: finding.measured for finding in found if "cost" in finding.subject}
+
+    # one slow epoch of many is no reason
+    nets["l2"]["curves"]["seconds"] = [[20.0] * 9 + [90.0]]
+    assert not any("relied on" in told for told in costs().values())
+    nets["l2"]["curves"]["seconds"] = [[20.0] * 5 + [40.0] * 5]
+    told = costs()
+    assert (
+        "a quarter of l2's epochs took less than 20.0 s, a quarter more than 40.0 s"
+        in told["l2: cost"]
+    )
+    assert "relied on" not in told["linf: cost"]
+    nets["baseline"]["curves"]["seconds"] = [[10.0, 30.0, 10.0, 30.0]]
+    assert all("relied on" in told for told in costs().values())
+    nets["l2"]["curves"]["seconds"] = nets["baseline"]["curves"]["seconds"] = [[20.0]]
+    assert not any("relied on" in told for told in costs().values())
+
+
 def test_nothing_holds_where_no_net_does(summary: dict[str, Any], details: dict[str, Any]) -> None:
     for net in ("l2", "linf"):
         summary["tests"]["test_set"][net] = paired(-0.01, 0.01, -0.02, -0.001)
@@ -277,10 +302,12 @@ def test_other_settings_have_a_section_of_their_own_and_no_say_in_the_verdicts(
     section = page.partition("## MNIST with the settings of `conf/paper`")[2].partition("\n## ")[0]
     assert "kedro run --env=paper --pipeline=mnist_seeds" in section
     assert "50.00" in section
-    missing = "* MNIST: the authors' settings, `conf/paper`, in full\n"
+    missing = "* MNIST: the authors' settings, `conf/paper`, in full: `kedro run --env=paper --pipeline=mnist_robust`\n"
     assert missing in alone
+    once = "* MNIST, on more than one seed: transfer between nets"
+    assert once + "\n" in alone
     rest = page.replace("## MNIST with the settings of `conf/paper`" + section + "\n", "")
-    assert rest == alone.replace(missing, "")
+    assert rest == alone.replace(missing, "").replace(once, once + ", the settings of `conf/paper`")
     assert (docs / "results/mnist_paper.json").is_file()
     assert json.loads((docs / "results/mnist.json").read_text()) == summary
 
@@ -424,6 +451,11 @@ def test_the_page_shows_what_strong_attacks_left(
     (tmp_path / "docs/results/verification.json").write_text(json.dumps([entry, *own]))
     page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
     assert "MNIST: strong attacks in full" not in page
+    flagged = {**entry, "failed_gates": ["gradients_are_there"]}
+    (tmp_path / "docs/results/verification.json").write_text(json.dumps([flagged, *own]))
+    page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
+    assert row.replace("linf_strong", "linf_strong (flagged)") in page
+    assert "Flagged: linf_strong of mnist failed gradients are there; " in page
 
 
 def test_readings_end_in_what_they_say_of_the_default() -> None:

@@ -387,6 +387,8 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
             r"verification\.brief\.attacks\.pgd\.steps: .*valid integer.*got 2\.5",
         ),
         ("verification.brief.norms", {"linf": [0.1, 0.1]}, "names something twice"),
+        ("verification.brief.norms", {"linf": [0.1, 0.10000001]}, "names something twice"),
+        ("evaluation.epsilons", [0.1, 0.10000001], "epsilons repeat, or differ in less than six"),
         (
             "nets.l2.maximiser",
             {"name": "projected_gradient", "relative_step": float("inf")},

@@ -68,13 +68,14 @@ def test_an_entry_has_what_was_run_and_null_for_the_rest(tmp_path: Path) -> None
     other = verification(row("l1", 2.0, "pgd_20", 0.5), row("l1", 2.0, "pgd_50", 0.25))
     store(tmp_path, "cifar", "mine", other)
     mine, strong = run(tmp_path, tmp_path / "verification.json")
-    assert list(strong) == list(mine) == KEYS
+    assert list(strong) == list(mine) == [*KEYS, "failed_gates"]
     assert strong == {
         "experiment": "mnist", "net": "linf_strong", "norm": "linf", "epsilon": 0.3, "images": 10000,
         "clean_accuracy": 0.99, "fgsm_accuracy": 0.95, "pgd_accuracy": 0.92, "autoattack_accuracy": 0.89,
         "seconds": 4032.2,
         "command": "kedro run --pipeline=mnist_verification"
         " --namespaces=mnist.linf_strong_full_verification --env=robust",
+        "failed_gates": [],
     }  # fmt: skip
     assert (mine["fgsm_accuracy"], mine["pgd_accuracy"], mine["autoattack_accuracy"]) == (
         None,
@@ -111,12 +112,13 @@ def test_entries_of_nets_measured_elsewhere_stay_and_others_are_replaced(tmp_pat
     assert run(tmp_path / "here", output) == [cifar, first]
 
 
-def test_a_net_that_failed_a_gate_is_left_out_and_named(
+def test_a_net_that_failed_a_gate_is_flagged_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = {**STRONG, "failed_gates": {"gradients_are_there": "the gradient is zero"}}
     store(tmp_path, "mnist", "linf_strong", found)
-    assert run(tmp_path, tmp_path / "verification.json") == []
+    (entry,) = run(tmp_path, tmp_path / "verification.json")
+    assert entry["failed_gates"] == ["gradients_are_there"]
     assert "mnist.linf_strong (gradients_are_there)" in capsys.readouterr().err
 
 

@@ -270,8 +270,8 @@ def _epsilons_in_range(epsilons: list[float]) -> list[float]:
     for epsilon in epsilons:
         if not (math.isfinite(epsilon) and 0 <= epsilon <= 1):
             raise ValueError(f"epsilon {epsilon} must be in [0, 1]")
-    if len(set(epsilons)) != len(epsilons):
-        raise ValueError("epsilons repeat")
+    if len({f"{epsilon:.6g}" for epsilon in epsilons}) != len(epsilons):
+        raise ValueError("epsilons repeat, or differ in less than six digits")
     return epsilons
 
 
@@ -319,7 +319,13 @@ def _without_repetition(values: list[Any]) -> list[Any]:
     return values
 
 
-Radii = Annotated[list[Epsilon], Field(min_length=1), AfterValidator(_without_repetition)]
+def _in_six_digits(radii: list[float]) -> list[float]:
+    # tables and files name them so
+    _without_repetition([f"{radius:.6g}" for radius in radii])
+    return radii
+
+
+Radii = Annotated[list[Epsilon], Field(min_length=1), AfterValidator(_in_six_digits)]
 
 
 class Ball(_Strict):

@@ -29,11 +29,11 @@ _SUMMARY = "all_attacks"
 
 
 def gather(data: Path, conf: Path) -> tuple[dict[tuple[str, str], list[dict[str, Any]]], list[str]]:
-    """Return the entries of every net with a stored full verification, and the nets left out.
+    """Return the entries of every net with a stored full verification, and the nets that failed a sanity gate.
 
     An entry a ball: accuracies are shares, null where an attack wasn't run; ``pgd_accuracy`` is the lowest of all PGD
     runs, ``seconds`` the time of the attacks, ``command`` what makes the numbers again, null if no configuration does.
-    A net that failed a sanity gate is left out: what was measured of it isn't to be believed.
+    ``failed_gates`` names the sanity gates that a net failed: what was measured of it isn't to be believed.
 
     Args:
         data: folder of the project's data.
@@ -50,8 +50,6 @@ def gather(data: Path, conf: Path) -> tuple[dict[tuple[str, str], list[dict[str,
         found = _read(path)
         if found["failed_gates"]:
             flagged.append(f"{experiment}.{net} ({', '.join(found['failed_gates'])})")
-            entries[experiment, net] = []
-            continue
         command = _command(experiment, net, found, environments)
         entries[experiment, net] = [
             {
@@ -62,6 +60,7 @@ def gather(data: Path, conf: Path) -> tuple[dict[tuple[str, str], list[dict[str,
                 "images": found["images"],
                 **_of_ball(found["measured"], norm, epsilon),
                 "command": command,
+                "failed_gates": list(found["failed_gates"]),
             }
             for norm, epsilon in dict.fromkeys(_ball(row) for row in found["measured"])
         ]
@@ -210,7 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     for line in flagged:
-        print(f"left out, it failed sanity gates: {line}", file=sys.stderr)  # noqa: T201
+        print(f"flagged, it failed sanity gates: {line}", file=sys.stderr)  # noqa: T201
     fresh = sum(map(len, measured.values()))
     print(f"{options.output}: {len(entries)} entries, {fresh} of them from {options.data}")  # noqa: T201
     return 0

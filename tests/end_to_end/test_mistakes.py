@@ -88,7 +88,9 @@ def test_a_choice_that_is_not_there_is_one_line(
 
 def test_a_tag_that_selects_nothing_is_refused_beside_one_that_does(project: Project) -> None:
     told = refusal(project, *RUN, "--tags=l2,linff,l2")
-    assert "no node chosen has the tag 'linff'; did you mean linf?; tags are adversarial_set" in told
+    assert (
+        "no node chosen has the tag 'linff'; did you mean linf?; tags are adversarial_set" in told
+    )
 
 
 @pytest.mark.parametrize(

@@ -184,20 +184,37 @@ def _claim(claim: Claim, stored: Sequence[Stored], found: Mapping[str, list[Find
             f"### {claim.name}: {verdict_of(_all(found))}",
             f"{claim.says}\n*Rule:* {claim.rule} Held means that all parts count, not held that none does.",
             _table(["", "part", "measured", "counts"], rows) if rows else "Not measured.",
-            *(_best_found(stored) if claim.name == "C1" else ()),
+            *(_best_found(stored, found) if claim.name == "C1" else ()),
             "Command: "
             + ", ".join(
-                f"`kedro run {claim.command.format(experiment=one.name)}`" for one in stored
+                f"`kedro run --pipeline={one.name}_seeds`" for one in stored if found[one.name]
             ),
         ]
     )
 
 
-def _best_found(stored: Sequence[Stored]) -> Iterator[str]:
-    """Yield what other objectives and radii come to on the test set."""
+def _best_found(stored: Sequence[Stored], found: Mapping[str, list[Finding]]) -> Iterator[str]:
+    """Yield what other objectives and radii come to on the test set, and why no net might be better."""
     for one in stored:
         if one.objectives is not None:
             yield f"{one.title}, other objectives and radii (below): {_most_accurate(one.objectives)}"
+        if not any(finding.holds for finding in found[one.name]):
+            yield _why_none(one)
+
+
+def _why_none(one: Stored) -> str:
+    """Return what is known of why no net is more accurate than the baseline."""
+    curves = one.details["nets"][BASELINE]["curves"]["test_accuracy"]
+    gained = ", ".join(
+        f"{100 * (curve[-1] - before):+.1f}" for curve in curves for before in curve[-2:-1]
+    )
+    said = (
+        f", the last of which still brought the baseline {gained} points by seed" if gained else ""
+    )
+    return (
+        f"Why not on {one.title}: that isn't known. Its nets train for {len(curves[0])} epochs{said}; a likely reason is that nothing is overfitted that a "
+        "regulariser could mend, which wasn't put to a test."
+    )
 
 
 def _accuracies(one: Stored, *, level: int = 2) -> str:
@@ -283,16 +300,30 @@ def _objectives(one: Stored) -> str:
         return ""
     shown = ["net", "objective", "options", "uncertainty_set", "radius", "test_accuracy"]
     shown += ["adversarial_set_accuracy", *attacked_columns(table)]
-    shown += [str(column) for column in table.columns if str(column).startswith("certified_")]
+    proved = [str(column) for column in table.columns if str(column).startswith("certified_")]
+    shown += proved
+    certified = ", certified what interval bounds prove of the same images" if proved else ""
     return "\n\n".join(
         [
             f"## {one.title}: one net under each objective",
-            "The same recipe and seed; accuracies in per cent. PGD is projected gradient in the l∞ ball ε on the first "
-            f"{int(table['pgd_images'].max()):,} test images, certified what interval bounds prove of the same images. "
-            f"Command: `kedro run --pipeline={one.name}_objectives`",
+            f"The robust nets' seed and recipe, but for what `{one.name}.objectives.nets` changes; accuracies in per cent. PGD is projected gradient in the l∞ ball ε on "
+            f"the first {int(table['pgd_images'].max()):,} test images{certified}. Command: `kedro run --pipeline={one.name}_objectives`",
             _table([*map(heading, shown)], _rows_of_nets(table, shown)),
+            *_remarks(table),
         ]
     )
+
+
+def _remarks(table: pd.DataFrame) -> Iterator[str]:
+    """Yield what the columns of the table don't show."""
+    for row in table.to_dict("records"):
+        if not pd.isna(row.get("clipped_length", float("nan"))):
+            yield (
+                f"{row['net']}: its steps are clipped to the pixel box. What is left of one has {100 * row['clipped_length']:.0f} % of the radius for its "
+                f"length, and {100 * row['off_plane']:.0f} % of that stands at right angles to the tangent plane (Eqs. 12, 13)."
+            )
+    if "operator_norm" in set(table["objective"]):
+        yield "operator_norm: the paper knows of no empirical result for it. This is one, at one multiplier, which wasn't searched for."
 
 
 def _most_accurate(table: pd.DataFrame) -> str:
@@ -320,7 +351,22 @@ def _readings(one: Stored) -> str:
             f"stored set's radius, PGD projected gradient in the l∞ ball ε. Command: `kedro run --pipeline={one.name}_readings`",
             _table([*map(heading, shown)], _rows_of_nets(table, shown)),
             *_conclusions(table),
+            _default(table),
         ]
+    )
+
+
+def _default(table: pd.DataFrame) -> str:
+    """Return for which norms the default, the exact step, is the most accurate on the test set."""
+    best = {
+        norm: rows.loc[rows["test_accuracy"] == rows["test_accuracy"].max(), "step"]
+        for norm, rows in table.groupby("norm", sort=False)
+    }
+    ahead = [str(norm) for norm, steps in best.items() if set(steps) == {STEPS[0]}]
+    names = f" ({', '.join(ahead)})" if ahead else ""
+    return (
+        f"The default is the exact step, {STEPS[0]}, which solves Eq. 11 over ball and box: of the readings it is the most accurate on the test set for "
+        f"{len(ahead)} of {len(best)} norms{names}. That is one seed."
     )
 
 
@@ -397,7 +443,7 @@ def _verified(entries: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         [
             entry["experiment"],
-            entry["net"],
+            f"{entry['net']} (flagged)" if entry.get("failed_gates") else entry["net"],
             f"{entry['norm']} {size_label(entry['epsilon'])}",
             f"{entry['images']:,}",
             *("–" if entry[column] is None else f"{100 * entry[column]:.2f}" for column in columns),
@@ -406,6 +452,11 @@ def _verified(entries: Sequence[Mapping[str, Any]]) -> str:
         for entry in entries
     ]
     commands = sorted({entry["command"] for entry in entries if entry["command"]})
+    flagged = {
+        (entry["experiment"], entry["net"]): entry["failed_gates"]
+        for entry in entries
+        if entry.get("failed_gates")
+    }
     return "\n\n".join(
         [
             "## What survives strong attacks",
@@ -419,6 +470,10 @@ def _verified(entries: Sequence[Mapping[str, Any]]) -> str:
                 [f"Commands: {', '.join(f'`{command}`' for command in commands)}"]
                 if commands
                 else []
+            ),
+            *(
+                f"Flagged: {net} of {experiment} failed {', '.join(gate.replace('_', ' ') for gate in gates)}; what attacks measured of it isn't to be believed."
+                for (experiment, net), gates in flagged.items()
             ),
         ]
     )
@@ -440,11 +495,18 @@ def _other_settings(one: Stored) -> str:
     return "\n\n".join(
         [
             f"## {one.title} with the settings of `conf/{one.environment}`",
-            "The same claims by the same rules. The verdicts above don't count these nets.",
+            "The same claims by the same rules. The verdicts above don't count these nets. Trained by "
+            + ", ".join(
+                f"`kedro run --env={one.environment} --pipeline={one.name}_robust --params={one.name}.seed={seed}`"
+                for seed in one.summary["seeds"]
+            )
+            + f". In what else than the uncertainty set its nets differ, such as a batch normalisation of the input, stands in `conf/{one.environment}`; "
+            "C1 can't tell that from robust training.",
             _runs([one]),
             _table(["", "the paper says", "part", "measured", "counts"], rows),
             _accuracies(one, level=3),
-            *([_shown(one, "learning_curves.png")] if one.figure("learning_curves.png") else []),
+            *(_shown(one, name) for name in CAPTIONS if one.figure(name)),
+            "Where steps leave the pixel box, figures draw what lies outside at its border.",
         ]
     )
 
@@ -452,6 +514,8 @@ def _other_settings(one: Stored) -> str:
 def _beginning(one: Beginning) -> str:
     curves = one.curves
     nets, epochs = list(dict.fromkeys(curves["net"])), int(curves["epoch"].max())
+    losses = [rows["loss"] for _, rows in curves.groupby("net", sort=False)]
+    falling = sum(float(loss.iloc[-1]) < float(loss.iloc[0]) for loss in losses)
     chosen = ",".join(f"{one.of.name}.{net}.train" for net in nets)
     rows = [
         [
@@ -466,7 +530,8 @@ def _beginning(one: Beginning) -> str:
     return "\n\n".join(
         [
             f"## {one.of.title} with the settings of `conf/{one.environment}`: the first epochs",
-            f"Not run in full: {epochs} epochs to see that the settings work. Command: "
+            f"Not run in full: {epochs} epochs to see that the settings work. The loss falls for {falling} of {len(nets)} nets; so early their test accuracy says "
+            f"little. Command, after one with `--nodes={one.of.name}.ingest`: "
             f"`kedro run --env={one.environment} --pipeline={one.of.name}_robust --nodes={chosen} "
             f"--params={one.of.name}.training.epochs={epochs}`",
             _table(["net", "epoch", "loss", "test accuracy, %", "seconds"], rows),
@@ -507,15 +572,41 @@ def _missing(
                 f"{one.title}: transfer between architectures; name another net's file under `{one.name}.across_seeds.transfer.also`"
             )
         if not one.details["single_pixel"]:
-            lines.append(f"{one.title}: single-pixel flips; the paper has them on MNIST only")
+            lines.append(
+                f"{one.title}: single-pixel flips; the paper has them on MNIST only, and they are counted where `{one.name}.across_seeds.single_pixel` says how"
+            )
         if one.objectives is None:
-            lines.append(f"{one.title}: one net under each objective")
-        if AUTHORS not in {other.environment for other in others if other.name == one.name}:
-            lines.append(f"{one.title}: the authors' settings, `conf/{AUTHORS}`, in full")
+            lines.append(
+                f"{one.title}: one net under each objective: `kedro run --pipeline={one.name}_objectives`"
+            )
+        settings = [
+            other for other in others if (other.name, other.environment) == (one.name, AUTHORS)
+        ]
+        if not settings:
+            lines.append(
+                f"{one.title}: the authors' settings, `conf/{AUTHORS}`, in full: `kedro run --env={AUTHORS} --pipeline={one.name}_robust`"
+            )
         if one.readings is None:
-            lines.append(f"{one.title}: the readings of Eq. 11 side by side")
+            lines.append(
+                f"{one.title}: the readings of Eq. 11 side by side; the pipeline is there where `{one.name}.readings` names the nets, as MNIST's does"
+            )
         if one.distances is None:
-            lines.append(f"{one.title}: Szegedy's attack (Eq. 1)")
+            lines.append(
+                f"{one.title}: Szegedy's attack (Eq. 1): `kedro run --pipeline={one.name}_smallest_perturbations`"
+            )
+        once = {
+            "one net under each objective": one.objectives is not None,
+            "the readings of Eq. 11": one.readings is not None,
+            "Szegedy's attack": one.distances is not None,
+            "transfer between nets": True,
+            "strong attacks in full": len(waiting) < len(one.summary["nets"]),
+            f"the settings of `conf/{AUTHORS}`": any(
+                len(other.summary["seeds"]) == 1 for other in settings
+            ),
+        }
+        lines.append(
+            f"{one.title}, on more than one seed: {', '.join(name for name, there in once.items() if there)}"
+        )
     known = {one.name for one in stored}
     lines += [f"{name}: nothing stored" for name in PAPER_TABLES if name not in known]
     return "\n".join(f"* {line}" for line in lines) or "Nothing of what this page is about."
