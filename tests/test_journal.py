@@ -65,6 +65,20 @@ def break_down(monkeypatch: pytest.MonkeyPatch, method: str, code: str) -> None:
     monkeypatch.setattr(MlflowClient, method, fail)
 
 
+def test_a_run_that_somebody_deletes_is_made_again(
+    client: MlflowClient, parent: str, net_run: NetRun, journal: Journal, unsent: Path
+) -> None:
+    journal.record(net_run, {"loss": 1.0}, step=1)
+    deleted = net_run.open()
+    client.delete_run(deleted)
+    journal.record(net_run, {"loss": 0.5}, step=2)
+    made = net_run.open()
+    assert made != deleted
+    assert history(client, made, "loss") == [(2, 0.5)]
+    assert client.get_run(made).data.params == client.get_run(deleted).data.params
+    assert not unsent.exists()
+
+
 def test_entries_go_to_a_run_that_is_made_once(
     client: MlflowClient, parent: str, net_run: NetRun, journal: Journal, unsent: Path
 ) -> None:
@@ -128,7 +142,7 @@ def test_entries_of_another_server_wait_for_it(
 ) -> None:
     here = mlflow.get_tracking_uri()
     with pytest.MonkeyPatch.context() as broken:
-        break_down(broken, "get_metric_history", "INTERNAL_ERROR")
+        break_down(broken, "get_run", "INTERNAL_ERROR")
         journal.record(parent, {"loss": 1.0})
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/other.db")
     journal.deliver()
@@ -226,7 +240,7 @@ def test_no_password_is_written_down(
         mlflow, "get_tracking_uri", lambda: "https://ann:hunter2@mlflow.example/?token=hunter2&x=1"
     )
     with pytest.MonkeyPatch.context() as broken:
-        break_down(broken, "get_metric_history", "TEMPORARILY_UNAVAILABLE")
+        break_down(broken, "get_run", "TEMPORARILY_UNAVAILABLE")
         journal.record(parent, {"loss": 1.0})
     written = json.loads(unsent.read_text())
     assert written["tracking_uri"] == "https://mlflow.example/?token=...&x=1"
@@ -244,7 +258,7 @@ def test_a_disk_that_takes_nothing_either_costs_a_warning(
         raise InputError(f"{path} couldn't be written: No space left on device")
 
     monkeypatch.setattr(module, "replacing", refuse)
-    break_down(monkeypatch, "get_metric_history", "TEMPORARILY_UNAVAILABLE")
+    break_down(monkeypatch, "get_run", "TEMPORARILY_UNAVAILABLE")
     with caplog.at_level(logging.WARNING):
         journal.record(parent, {"loss": 1.0})
     assert "No space left on device" in caplog.text

@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from robustify import registration
+
+from .conftest import PROJECT
 
 
 @pytest.fixture
@@ -33,16 +36,39 @@ def test_the_stages_of_an_experiment_are_registered(
     # what DVC couldn't do is its exit status, and not called done
     assert registration.register("__default__") == 1
     assert capsys.readouterr().out == ""
-    dvc = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force"]
-    stages = [
-        "mnist_ingest",
-        "mnist_train",
-        "mnist_attack",
-        "mnist_evaluate",
-        "mnist_verify",
-        "mnist_report",
-    ]
-    assert committed == [[*dvc, *stages]] * 2
+    dvc = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force", "--with-deps"]
+    assert committed == [[*dvc, "mnist_report"]] * 2
+
+
+@pytest.mark.parametrize("experiment", ["mnist", "cifar"])
+def test_the_last_stage_depends_on_all_others(experiment: str) -> None:
+    """What DVC commits with the report is every stage of the experiment, seeds left out."""
+    stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
+    own = {
+        name: stage
+        for name, stage in stages.items()
+        if name.startswith(f"{experiment}_") and "_seed" not in name
+    }
+
+    def paths(stage: dict, key: str) -> set[str]:
+        listed = stage.get("do", stage)[key]
+        names = [next(iter(path)) if isinstance(path, dict) else path for path in listed]
+        items = stage.get("foreach") or dict.fromkeys(stage.get("matrix", {}).get("net", [""]), {})
+        return {
+            name.replace("${item.net}", net)
+            .replace("${key}", net)
+            .replace("${item.source}", item.get("source", ""))
+            for name in names
+            for net, item in items.items()
+        }
+
+    made_by = {out: name for name, stage in own.items() for out in paths(stage, "outs")}
+    reached, waiting = set(), [f"{experiment}_report"]
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        waiting += {made_by[path] for path in paths(own[name], "deps") & made_by.keys()} - reached
+    assert reached == own.keys()
 
 
 def test_what_dvc_does_not_know_is_not_registered(

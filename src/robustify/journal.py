@@ -28,6 +28,8 @@ SLOW_SECONDS, PAUSE_SECONDS = 5.0, 120.0
 
 # when each tracking server may be asked again, by its address
 _asked_again: dict[str, float] = {}
+# ids of the nets' runs that were found or made, by server, parent and name: to look one up takes longer than to write to it
+_opened: dict[tuple[str, str, str], str] = {}
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ class NetRun:
         Raises:
             MlflowException: if MLflow doesn't answer.
         """
+        key = (_tracking_uri(), self.parent, self.name)
+        if key not in _opened:
+            _opened[key] = self._find_or_make()
+        return _opened[key]
+
+    def _find_or_make(self) -> str:
         from mlflow import MlflowClient
         from mlflow.entities import Param
         from mlflow.tracking.context.registry import resolve_tags
@@ -155,6 +163,10 @@ class Journal:
             try:
                 _send(due[0])
             except MlflowException as error:
+                if _opened and error.error_code in REFUSALS:
+                    # somebody may have deleted a run that was there
+                    _opened.clear()
+                    continue
                 if error.error_code not in REFUSALS:
                     logger.warning("MLflow doesn't answer; metrics wait in %s", self._path)
                     if monotonic() - started > SLOW_SECONDS:
@@ -222,10 +234,13 @@ def _send(entry: Mapping[str, Any]) -> None:
     client = MlflowClient()
     about = entry["run"]
     run_id = about["id"] if "id" in about else NetRun(**about).open()
+    # most are new to the run, which one question tells of all of them
+    there = client.get_run(run_id).data.metrics if entry["metrics"] else {}
     fresh = [
         Metric(name, value, entry["timestamp"], entry["step"])
         for name, value in entry["metrics"].items()
-        if all(known.step != entry["step"] for known in client.get_metric_history(run_id, name))
+        if name not in there
+        or all(known.step != entry["step"] for known in client.get_metric_history(run_id, name))
     ]
     if fresh:
         client.log_batch(run_id, metrics=fresh)

@@ -177,7 +177,8 @@ def _train(experiment: str, name: str, net: Net, *, key: str, planes: bool) -> P
 
 
 def _sum(pipelines: Iterable[Pipeline]) -> Pipeline:
-    return sum(pipelines, Pipeline([]))
+    # added one by one, each sum would be sorted anew
+    return Pipeline(dict.fromkeys(node for pipeline in pipelines for node in pipeline.nodes))
 
 
 def _experiments_on_disk() -> dict[str, Experiment]:

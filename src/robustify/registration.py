@@ -12,7 +12,8 @@ from pathlib import Path
 
 # what Kedro reads
 _CONFIGURATION = (".yml", ".yaml", ".json")
-STAGES = ("ingest", "train", "attack", "evaluate", "verify", "report")
+# all other stages of an experiment lead to it, and DVC reads and writes dvc.lock once a target
+LAST = "report"
 
 
 def register(experiment: str) -> int:
@@ -33,8 +34,8 @@ def register(experiment: str) -> int:
         print(f"dvc.yaml has no stages of {experiment}: not registered with DVC")  # noqa: T201
         return 0
     experiments = known if experiment == "__default__" else [experiment]
-    names = [f"{name}_{stage}" for name in experiments for stage in STAGES]
-    command = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force", *names]
+    names = [f"{name}_{LAST}" for name in experiments]
+    command = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force", "--with-deps", *names]
     status = subprocess.run(command, check=False).returncode
     if status == 0:
         print("outputs registered with DVC; dvc.lock is up to date")  # noqa: T201

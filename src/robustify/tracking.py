@@ -77,6 +77,8 @@ def log_trained_net(trained: TrainedNet) -> None:
         input_example=example,
         pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
         export_model=True,
+        # it would be loaded again and run, once a net
+        validate_serving_input=False,
     )
     mlflow.set_tags(
         {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from click import ClickException
+from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
@@ -33,9 +34,10 @@ class CheckedParameters:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Check the shape of the parameters, and rebuild the pipelines and the catalog's paths from them."""
-        problems = stray_parameters(context.params)
+        parameters = _parameters_of(context)
+        problems = stray_parameters(parameters)
         try:
-            self._experiments = experiments_of(context.params)
+            self._experiments = experiments_of(parameters)
         except ConfigurationError as error:
             problems += [str(error), *_further(error)]
         if problems:
@@ -84,6 +86,15 @@ class CheckedParameters:
             what = " ".join(str(error).split())
             raise ClickException(f"{what[:500]}; remove that file, and make it again") from error
         return result
+
+
+def _parameters_of(context: KedroContext) -> Mapping[str, Any]:
+    try:
+        # context.params would first build all pipelines, to check the types that their nodes ask for
+        parameters: Mapping[str, Any] = context.config_loader["parameters"]
+    except MissingConfigException:
+        return context.params
+    return parameters
 
 
 def _checked(catalog: dict[str, Any]) -> dict[str, Any]:
