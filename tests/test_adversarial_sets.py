@@ -49,6 +49,20 @@ def test_a_set_of_unclipped_steps_may_leave_the_pixel_box() -> None:
     assert not (net(examples).argmax(dim=1) == labels[source]).any()
 
 
+def test_a_norm_that_fools_nobody_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    torch.manual_seed(0)
+    net = LinearNet(12, 4)
+    images = torch.randint(0, 256, (700, 3, 2, 2), dtype=torch.uint8)
+    labels = net(images.float() / 255).argmax(dim=1)
+    data = Tensors({"images": images, "labels": labels}, {"tensors_sha256": "data"})
+    baseline = TrainedNet(net, {}, {"tensors_sha256": "net", "seed": 0})
+    options = {"sets": {"l2": {"radius": 1e-9}, "linf": {"radius": 0.2}}}
+    found, _ = make_adversarial_set(baseline, data, options, "cpu")
+    assert found.provenance["by_norm"]["l2"] == 0 < found.provenance["by_norm"]["linf"]
+    (said,) = caplog.messages
+    assert said.startswith("no example in l2 fools the baseline")
+
+
 def trained_with(*, radius: float, nets: tuple[str, ...], attacked: bool = True) -> list[str]:
     """Return which nets were trained, in a run that ends in the known refusal or not at all."""
     torch.manual_seed(0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robustify.storage import Tensors, TrainedNet
     from robustify.uncertainty import UncertaintySet
+
+logger = logging.getLogger(__name__)
 
 
 def make_adversarial_set(
@@ -37,6 +40,12 @@ def make_adversarial_set(
     examples = attack(net, test_data.tensors["images"], test_data.tensors["labels"], sets)
     if len(examples) == 0:
         raise InputError(_empty(adversarial_set))
+    for norm in (norm for norm, count in examples.by_norm().items() if count == 0):
+        logger.warning(
+            "no example in %s fools the baseline, so the set has none; raise adversarial_set.sets.%s.radius",
+            norm,
+            norm,
+        )
     # unclipped examples lie outside [0, 1], where nothing else is measured
     if bool((predict(net, examples.images) == examples.labels).any()):
         raise InputError("the baseline has examples of its own adversarial set right")
