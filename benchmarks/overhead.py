@@ -33,7 +33,15 @@ import pandas as pd
 from measuring import parser, print_json, print_table
 from workload import PROJECT, own_command, settings_of
 
-COPIED = ("conf", "src", "pyproject.toml", ".telemetry", "dvc.yaml", "dvc.lock", "requirements.lock")
+COPIED = (
+    "conf",
+    "src",
+    "pyproject.toml",
+    ".telemetry",
+    "dvc.yaml",
+    "dvc.lock",
+    "requirements.lock",
+)
 
 
 def main() -> None:

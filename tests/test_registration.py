@@ -53,7 +53,9 @@ def test_the_last_stage_depends_on_all_others(experiment: str) -> None:
     def paths(stage: dict, key: str) -> set[str]:
         listed = stage.get("do", stage)[key]
         names = [next(iter(path)) if isinstance(path, dict) else path for path in listed]
-        items = stage.get("foreach") or dict.fromkeys(stage.get("matrix", {}).get("net", [""]), {})
+        items = stage.get("foreach") or {
+            net: {} for net in stage.get("matrix", {"net": [""]})["net"]
+        }
         return {
             name.replace("${item.net}", net)
             .replace("${key}", net)

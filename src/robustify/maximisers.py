@@ -37,7 +37,7 @@ def input_gradient(
         ValueError: in ``torch.inference_mode()``.
     """
     require_gradients()
-    with torch.enable_grad():
+    with torch.enable_grad(), weights_left_out(net):
         leaf = x.detach().requires_grad_(True)
         (gradient,) = torch.autograd.grad(loss(net(leaf), labels), [leaf])
     return gradient
@@ -53,6 +53,19 @@ def require_gradients() -> None:
         raise InputError(
             "gradients are asked for inside torch.inference_mode(), where all are zero; use torch.no_grad() instead"
         )
+
+
+@contextmanager
+def weights_left_out(net: nn.Module) -> Iterator[None]:
+    """Let no weight ask for a gradient: a compiled backward pass would compute them all, wanted or not."""
+    trained = [weight for weight in net.parameters() if weight.requires_grad]
+    for weight in trained:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in trained:
+            weight.requires_grad_(True)
 
 
 @contextmanager

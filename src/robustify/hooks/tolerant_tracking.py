@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from traceback import walk_tb
 from urllib.parse import urlsplit
 
@@ -15,11 +14,12 @@ from kedro.framework.hooks import hook_impl
 from pydantic import ValidationError
 
 from robustify.credentials import without_credentials
+from robustify.errors import InputError
+from robustify.run_store import file_of, make_tables
 
 logger = logging.getLogger(__name__)
 
 SECONDS = 5.0
-_SQLITE = "sqlite:///"
 
 
 class TolerantTracking:
@@ -39,12 +39,17 @@ class TolerantTracking:
                 f"MLFLOW_TRACKING_URI is {_store()}, which can't be ({_reason(error)}); name another store, "
                 f"or unset the variable to keep the runs in mlflow.db"
             ) from error
-        return (yield from self._refusing())
+        with _refusal():
+            path = file_of(_uri())
+            if path is not None:
+                make_tables(path)
+            return (yield)
 
     @hook_impl(wrapper=True, tryfirst=True)
     def before_pipeline_run(self) -> Generator[None, object, object]:
         """Refuse to start a run that the store doesn't take."""
-        return (yield from self._refusing())
+        with _refusal():
+            return (yield)
 
     @hook_impl(wrapper=True, tryfirst=True)
     def before_node_run(self) -> Generator[None, object, object]:
@@ -66,24 +71,6 @@ class TolerantTracking:
     def on_node_error(self) -> Generator[None, object, object]:
         return (yield from self._tolerating())
 
-    def _refusing(self) -> Generator[None, object, object]:
-        try:
-            return (yield)
-        except ValidationError as error:
-            # kedro-mlflow's own schema
-            problems = "; ".join(
-                f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-                for problem in error.errors()
-            )
-            raise ClickException(f"configuration of 'mlflow': {problems}") from error
-        except Exception as error:
-            if not _is_of_mlflow(error):
-                raise
-            raise ClickException(
-                f"MLflow's store {_store()} takes nothing ({_reason(error)}); "
-                f"mend that, or name another one by MLFLOW_TRACKING_URI"
-            ) from error
-
     def _tolerating(self) -> Generator[None, object, object]:
         from mlflow.exceptions import MlflowException
 
@@ -98,8 +85,27 @@ class TolerantTracking:
             return []
 
 
+@contextmanager
+def _refusal() -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        # kedro-mlflow's own schema
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+        )
+        raise ClickException(f"configuration of 'mlflow': {problems}") from error
+    except Exception as error:
+        if not _is_of_mlflow(error):
+            raise
+        raise ClickException(
+            f"MLflow's store {_store()} takes nothing ({_reason(error)}); "
+            f"mend that, or name another one by MLFLOW_TRACKING_URI"
+        ) from error
+
+
 def _check_server() -> None:
-    uri = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    uri = urlsplit(_uri())
     if uri.scheme not in ("http", "https") or uri.hostname is None:
         return
     import requests
@@ -120,19 +126,18 @@ def _check_server() -> None:
 
 def _check_file() -> None:
     """Refuse a database file that can't be written: MLflow would try for minutes."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if not uri.startswith(_SQLITE):
+    path = file_of(_uri())
+    if path is None:
         return
-    path = Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute()
     if path.is_dir():
         raise ClickException(
-            f"MLflow's store {uri} takes nothing ({path} is a folder); name a file by MLFLOW_TRACKING_URI"
+            f"MLflow's store {_uri()} takes nothing ({path} is a folder); name a file by MLFLOW_TRACKING_URI"
         )
     folder = next(parent for parent in path.parents if parent.exists())
     for place in (path, folder):
         if place.exists() and not os.access(place, os.W_OK):
             raise ClickException(
-                f"MLflow's store {uri} takes nothing ({place} can't be written); make it writable, "
+                f"MLflow's store {_uri()} takes nothing ({place} can't be written); make it writable, "
                 f"or name another one by MLFLOW_TRACKING_URI"
             )
 
@@ -143,7 +148,7 @@ def _is_of_mlflow(error: BaseException) -> bool:
     from sqlalchemy.exc import SQLAlchemyError
 
     # MLflow lets its database speak for itself while it makes the tables
-    if isinstance(error, MlflowException | SQLAlchemyError):
+    if isinstance(error, MlflowException | SQLAlchemyError | InputError):
         return True
     frames = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
     return any(name.partition(".")[0] == "mlflow" for name in frames)
@@ -151,7 +156,11 @@ def _is_of_mlflow(error: BaseException) -> bool:
 
 def _store() -> str:
     """Return where MLflow keeps its runs, without user and password."""
-    return without_credentials(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    return without_credentials(_uri())
+
+
+def _uri() -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI", "")
 
 
 def _reason(error: BaseException) -> str:

@@ -1,0 +1,50 @@
+"""MLflow's database as a file that is whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock
+
+from robustify.atomic import replacing
+
+_SQLITE = "sqlite:///"
+
+
+def file_of(uri: str) -> Path | None:
+    """Return the file that a tracking URI names, if it names one of SQLite's."""
+    name = uri.removeprefix(_SQLITE).partition("?")[0]
+    if not uri.startswith(_SQLITE) or name in ("", ":memory:"):
+        return None
+    return Path(name).absolute()
+
+
+def make_tables(path: Path) -> None:
+    """Let MLflow make its tables in a file that isn't there yet.
+
+    They are made by dozens of migrations, and a process that is killed among them leaves a file with which MLflow never
+    starts again.
+
+    Args:
+        path: of the database; a file that is there is left alone.
+
+    Raises:
+        InputError: if the file system refuses to write.
+        MlflowException: if MLflow can't make them.
+    """
+    if path.exists():
+        return
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # two experiments may start at once, and a second one must not begin what the first has half done
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        if path.exists():
+            return
+        with replacing(path) as temporary:
+            temporary.unlink(missing_ok=True)
+            store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
+                f"{_SQLITE}{temporary.as_posix()}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+            )
+            store.engine.dispose()

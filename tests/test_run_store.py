@@ -1,0 +1,65 @@
+"""MLflow's database is whole or not there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from robustify.run_store import file_of, make_tables
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("sqlite:////tmp/mlflow.db", Path("/tmp/mlflow.db")),
+        ("sqlite:///mlflow.db?timeout=5", Path("mlflow.db").absolute()),
+        ("sqlite:///:memory:", None),
+        ("sqlite://", None),
+        ("http://127.0.0.1:5000", None),
+        ("", None),
+    ],
+)
+def test_only_files_of_sqlite_are_files(uri: str, expected: Path | None) -> None:
+    assert file_of(uri) == expected
+
+
+def test_mlflow_finds_its_tables_and_what_is_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "mlflow.db"
+    make_tables(path)
+    client = MlflowClient(f"sqlite:///{path}")
+    experiment = client.create_experiment("mine")
+    run = client.create_run(experiment).info.run_id
+    make_tables(path)
+    assert client.get_run(run).info.experiment_id == experiment
+    assert sorted(found.name for found in path.parent.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
+
+
+MAKING = "from pathlib import Path; from robustify.run_store import make_tables; print('begins', flush=True); make_tables(Path('mlflow.db'))"
+
+
+def test_a_process_killed_while_it_makes_the_tables_leaves_none(tmp_path: Path) -> None:
+    path, begun = tmp_path / "mlflow.db", tmp_path / ".mlflow.db.partial"
+    process = subprocess.Popen([sys.executable, "-c", MAKING], cwd=tmp_path)
+    # some of the tables are there
+    while not begun.exists() or begun.stat().st_size < 50_000:
+        assert process.poll() is None, "it was done before it could be killed"
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert not path.exists()
+    assert begun.exists()
+    make_tables(path)
+    assert not begun.exists()
+    assert MlflowClient(f"sqlite:///{path}").get_experiment("0").name == "Default"
+
+
+def test_two_that_make_the_tables_at_once_are_both_right(tmp_path: Path) -> None:
+    processes = [subprocess.Popen([sys.executable, "-c", MAKING], cwd=tmp_path) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert client.get_experiment("0").name == "Default"
