@@ -27,7 +27,6 @@ import robustify
 from measuring import parser, print_json, print_table, seconds_of
 from robustify.allocator import keep_freed_memory
 from robustify.devices import choose_device, full_precision
-from robustify.logits import FEW
 from robustify.maximisers import input_gradient
 from robustify.measurement import epsilon_sweep
 from workload import PEERS_MISSING, fresh_net, load_images
@@ -97,8 +96,8 @@ def _recorded(net: nn.Module) -> Iterator[list[Tensor]]:
     classes: list[Tensor] = []
 
     def note(_: nn.Module, __: tuple[Tensor, ...], logits: Tensor) -> None:
-        # passes of a few images only ask what the net gives
-        if not torch.is_grad_enabled() and len(logits) > FEW:
+        # passes of two images only ask what the net gives
+        if not torch.is_grad_enabled() and len(logits) > 2:
             classes.append(logits.argmax(dim=1))
 
     handle = net.register_forward_hook(note)

@@ -149,6 +149,14 @@ def test_every_ball_is_attacked(problem: Problem) -> None:
     assert failures(verdicts)["gradient_beats_noise"].startswith("l2 2: ")
 
 
+def test_small_logits_of_few_images_are_no_probabilities() -> None:
+    """A net that has hardly learned may give nothing but small positive logits."""
+    small = torch.rand(49, 10, generator=torch.Generator().manual_seed(0)) * 0.9
+    assert gates.outputs_are_logits(small).passed
+    assert not gates.outputs_are_logits(torch.cat([small, small])).passed
+    assert not gates.outputs_are_logits(small.softmax(dim=1)).passed
+
+
 def test_half_a_point_is_allowed_and_no_more() -> None:
     allowed = gates.more_steps_never_help({10: 0.5, 20: 0.505}, images=1000)
     assert allowed.passed

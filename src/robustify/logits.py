@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
-# images that could all get logits in [0, 1] by chance
-FEW = 10
+# images, of which a net that has hardly learned might give all logits in [0, 1]
+FEW = 50
 # bfloat16 rounds the sum of a softmax as far
 _ROUNDING = 2e-2
 
 
 def are_probabilities(outputs: Tensor) -> bool:
-    """Return whether a net's outputs are those of a softmax or of sigmoids.
+    """Return whether a net's outputs are those of a softmax, or for at least 50 images of sigmoids.
 
-    A softmax sums to 1. Sigmoids don't, but no logits of many images all lie in [0, 1].
+    A softmax sums to 1. Sigmoids don't, but logits of many images don't all lie in [0, 1].
 
     Args:
         outputs: finite, shape (N, K).

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from robustify.devices import full_precision
 from robustify.errors import InputError
-from robustify.logits import FEW, are_probabilities
+from robustify.logits import are_probabilities
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.uncertainty import LinfBall, UncertaintySet, perturbation_norm
 
@@ -71,8 +71,8 @@ def epsilon_sweep(
         batch_size: images a pass.
 
     Raises:
-        ValueError: if there are no images, pixels or labels are out of range, an output isn't finite, the net gives probabilities, or an
-            epsilon is negative or not finite.
+        ValueError: if there are no images, pixels or labels are out of range, an output isn't finite, the net gives the
+            probabilities of a softmax, or an epsilon is negative or not finite.
     """
     _require_measurable(net, images, labels)
     _require_logits(net, images)
@@ -153,7 +153,7 @@ def attack(
 
     Raises:
         ValueError: if there are no images or no sets, pixels or labels are out of range, an output isn't finite, the net gives
-            probabilities, or a name isn't that of its set.
+            the probabilities of a softmax, or a name isn't that of its set.
     """
     _require_measurable(net, images, labels)
     _require_logits(net, images)
@@ -238,9 +238,10 @@ def _require_measurable(net: nn.Module, images: Tensor, labels: Tensor) -> None:
 def _require_logits(net: nn.Module, images: Tensor) -> None:
     # the loss would take the softmax of a softmax, and its gradient would be small where it should be large
     with evaluation_mode(net), full_precision():
-        if are_probabilities(_logits_of(net, _pixels(images[:FEW], _device(net)))):
+        # of so few images only a softmax can be told from logits
+        if are_probabilities(_logits_of(net, _pixels(images[:2], _device(net)))):
             raise InputError(
-                "the net gives probabilities; it must give logits: leave its last softmax or sigmoid out"
+                "the net gives probabilities; it must give logits: leave its last softmax out"
             )
 
 
