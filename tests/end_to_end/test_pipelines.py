@@ -196,9 +196,8 @@ def test_the_same_seed_gives_the_same_bytes_and_results_but_for_times(
 
 def test_objectives_and_readings_stand_side_by_side(project: Project, runs: dict[str, str]) -> None:
     for name in ("objectives", "readings"):
-        project.kedro(
-            "run", f"--pipeline=mnist_{name}", "--env=quick", f"--params={SMALL['mnist']}"
-        )
+        parameters = f"{SMALL['mnist']},mnist.{name}.pgd.images=200"
+        project.kedro("run", f"--pipeline=mnist_{name}", "--env=quick", f"--params={parameters}")
     folder = project.folder / "data"
     test = load_tensors(folder / "02_intermediate/mnist/test_data.safetensors").tensors
     objectives, readings = (
@@ -228,7 +227,8 @@ def test_objectives_and_readings_stand_side_by_side(project: Project, runs: dict
 def test_smallest_perturbations_flip_the_stored_nets(
     project: Project, runs: dict[str, str]
 ) -> None:
-    parameters = f"{SMALL['mnist']},mnist.smallest_perturbations.images=5"
+    few = "mnist.smallest_perturbations.images=5,mnist.smallest_perturbations.candidates=2"
+    parameters = f"{SMALL['mnist']},{few}"
     told = project.kedro(
         "run", "--pipeline=mnist_smallest_perturbations", "--env=quick", f"--params={parameters}"
     ).stdout
