@@ -449,6 +449,11 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
             r"mnist\.nets\.l2\.training\.optimiser\.learning_rat: .*did you mean learning_rate",
         ),
         (
+            "training.compile",
+            "default",
+            r"objectives\.nets\.jacobian\.objective: training\.compile: the objective 'jacobian'",
+        ),
+        (
             "nets.l2.training",
             {"held_out": 100, "watch": {"epsilon": 30.0}},
             r"mnist\.nets\.l2: radius is 30\.0; .*only 28 across",

@@ -13,7 +13,7 @@ from robustify.errors import InputError
 from robustify.maximisers import make_maximiser
 from robustify.measurement import accuracy
 from robustify.nets import make_net
-from robustify.objectives import WorstCase
+from robustify.objectives import WorstCase, make_objective
 from robustify.optimisers import Muon, make_descent, make_schedule, orthogonalise
 from robustify.storage import tensors_sha256
 from robustify.training import DivergenceError, Epoch, Recipe, train
@@ -323,6 +323,29 @@ def test_bad_recipes_are_refused_by_name() -> None:
         make_descent(LinearNet(2, 2), name="sgd", steps=1, steps_per_epoch=1, learning_rat=1.0)
     with pytest.raises(InputError, match="compile is 'fast'; known: default"):
         Recipe(epochs=1, batch_size=1, optimiser=SGD, compile="fast")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("jacobian", {"beta": 0.1}), ("interval_bound", {"alpha": 0.5})]
+)
+def test_what_a_compiled_net_does_not_allow_is_refused(name: str, options: dict) -> None:
+    pictures, labels = images()
+    refused = make_objective(
+        name,
+        uncertainty_set=make_uncertainty_set("linf", radius=0.1),
+        maximiser=make_maximiser(),
+        **options,
+    )
+    with pytest.raises(InputError, match=rf"training\.compile: the objective '{name}' looks into"):
+        Course(
+            make_net("mnist_convnet"),
+            pictures,
+            labels,
+            objective=refused,
+            recipe=Recipe(epochs=1, batch_size=16, optimiser=SGD, compile="default"),
+            seed=0,
+            device=torch.device("cpu"),
+        )
 
 
 class Reads(TorchDispatchMode):

@@ -43,6 +43,9 @@ class Course:
         device: where to train.
         selection: what held-out images choose; nothing if left out.
 
+    Raises:
+        InputError: if the passes are to be compiled and the objective doesn't allow it.
+
     Attributes:
         records: the finished epochs.
         steps: descent steps an epoch.
@@ -61,6 +64,8 @@ class Course:
         device: torch.device,
         selection: Selection | None = None,
     ) -> None:
+        if recipe.compile:
+            objective.require_compilable()
         self.records: list[Epoch] = []
         self.steps = math.ceil(len(images) / recipe.batch_size)
         self.step: int

@@ -257,6 +257,8 @@ class _Preflight:
                 # said of the net already
                 return
             objective.check(trained)
+            if self._training_of(net).compile:
+                objective.require_compilable()
 
         chosen = objective_of(self.experiment.objective.model_dump(), net)
         options = {"name": WORST_CASE, **chosen}

@@ -23,9 +23,11 @@ class Objective(ABC):
 
     Attributes:
         name: the objective's name in configuration and tables.
+        compiles: whether it can be computed of what ``torch.compile`` makes of a net.
     """
 
     name: ClassVar[str]
+    compiles: ClassVar[bool] = True
 
     @abstractmethod
     def __call__(
@@ -47,6 +49,18 @@ class Objective(ABC):
     def at_radius(self, share: float) -> Objective:
         """Return the objective over a set of ``share`` of the radius; mostly the same for all."""
         return self
+
+    def require_compilable(self) -> None:
+        """Refuse to be computed of a compiled net.
+
+        Raises:
+            InputError: if that isn't possible.
+        """
+        if not self.compiles:
+            raise InputError(
+                f"training.compile: the objective {self.name!r} looks into the net's layers or differentiates twice, which a compiled net "
+                "doesn't allow; set training.compile to null"
+            )
 
     def check(self, net: nn.Module) -> None:  # noqa: B027
         """Refuse a net on which the objective says nothing.

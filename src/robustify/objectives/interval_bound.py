@@ -34,6 +34,7 @@ class IntervalBound(SetObjective):
     """
 
     name = "interval_bound"
+    compiles = False
 
     def __init__(self, *, alpha: float = 0.5, **options: Any) -> None:
         super().__init__(**options)

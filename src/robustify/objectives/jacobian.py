@@ -29,6 +29,7 @@ class JacobianPenalty(Penalised):
     """
 
     name = "jacobian"
+    compiles = False
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class ManifoldTangent(Penalised):
     """
 
     name = "manifold_tangent"
+    compiles = False
 
     def __init__(
         self,
