@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from robustify.errors import InputError
 from robustify.run_store import file_of, make_tables
 
 
@@ -63,3 +64,8 @@ def test_two_that_make_the_tables_at_once_are_both_right(tmp_path: Path) -> None
     assert [process.wait() for process in processes] == [0, 0]
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert client.get_experiment("0").name == "Default"
+
+
+def test_a_folder_that_cannot_be_made_is_named() -> None:
+    with pytest.raises(InputError, match=r"/dev/null/runs/mlflow\.db couldn't be made: "):
+        make_tables(Path("/dev/null/runs/mlflow.db"))

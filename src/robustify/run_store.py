@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from robustify.atomic import replacing
+from robustify.errors import InputError
 
 _SQLITE = "sqlite:///"
 
@@ -37,14 +38,16 @@ def make_tables(path: Path) -> None:
     from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # two experiments may start at once, and a second one must not begin what the first has half done
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        if path.exists():
-            return
-        with replacing(path) as temporary:
-            temporary.unlink(missing_ok=True)
-            store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
-                f"{_SQLITE}{temporary.as_posix()}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
-            )
-            store.engine.dispose()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # two experiments may start at once, and a second one must not begin what the first has half done
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            if not path.exists():
+                with replacing(path) as temporary:
+                    temporary.unlink(missing_ok=True)
+                    store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
+                        f"{_SQLITE}{temporary.as_posix()}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+                    )
+                    store.engine.dispose()
+    except OSError as error:
+        raise InputError(f"{path} couldn't be made: {error.strerror}") from error
