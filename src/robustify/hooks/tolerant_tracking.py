@@ -40,9 +40,7 @@ class TolerantTracking:
                 f"or unset the variable to keep the runs in mlflow.db"
             ) from error
         with _refusal():
-            path = file_of(_uri())
-            if path is not None:
-                make_tables(path)
+            _make_tables()
             return (yield)
 
     @hook_impl(wrapper=True, tryfirst=True)
@@ -98,10 +96,14 @@ def _refusal() -> Iterator[None]:
     except Exception as error:
         if not _is_of_mlflow(error):
             raise
-        raise ClickException(
-            f"MLflow's store {_store()} takes nothing ({_reason(error)}); "
-            f"mend that, or name another one by MLFLOW_TRACKING_URI"
-        ) from error
+        raise _takes_nothing(error) from error
+
+
+def _takes_nothing(error: BaseException) -> ClickException:
+    return ClickException(
+        f"MLflow's store {_store()} takes nothing ({_reason(error)}); "
+        f"mend that, or name another one by MLFLOW_TRACKING_URI"
+    )
 
 
 def _check_server() -> None:
@@ -142,13 +144,22 @@ def _check_file() -> None:
             )
 
 
+def _make_tables() -> None:
+    path = file_of(_uri())
+    try:
+        if path is not None:
+            make_tables(path)
+    except InputError as error:
+        raise _takes_nothing(error) from error
+
+
 def _is_of_mlflow(error: BaseException) -> bool:
     """Return whether an error is MLflow's or was raised somewhere inside it: a driver it lacks, a folder it can't make."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     # MLflow lets its database speak for itself while it makes the tables
-    if isinstance(error, MlflowException | SQLAlchemyError | InputError):
+    if isinstance(error, MlflowException | SQLAlchemyError):
         return True
     frames = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
     return any(name.partition(".")[0] == "mlflow" for name in frames)
