@@ -32,15 +32,20 @@ def test_a_pipeline_without_a_set_is_left_alone() -> None:
     assert trained_with(radius=1e-9, nets=nets, attacked=False) == ["baseline", "control"]
 
 
-def test_a_set_of_unclipped_steps_may_leave_the_pixel_box() -> None:
+def made(**sets: dict) -> tuple[Tensors, LinearNet, torch.Tensor, torch.Tensor]:
+    """Return the set against a net that has all its images right, the net, the images and the labels."""
     torch.manual_seed(0)
     net = LinearNet(12, 4)
     images = torch.randint(0, 256, (700, 3, 2, 2), dtype=torch.uint8)
     labels = net(images.float() / 255).argmax(dim=1)
     data = Tensors({"images": images, "labels": labels}, {"tensors_sha256": "data"})
     baseline = TrainedNet(net, {}, {"tensors_sha256": "net", "seed": 0})
-    options = {"sets": {"linf": {"radius": 0.2, "step": "unclipped"}}}
-    found, _ = make_adversarial_set(baseline, data, options, "cpu")
+    found, _ = make_adversarial_set(baseline, data, {"sets": sets}, "cpu")
+    return found, net, images, labels
+
+
+def test_a_set_of_unclipped_steps_may_leave_the_pixel_box() -> None:
+    found, net, images, labels = made(linf={"radius": 0.2, "step": "unclipped"})
     examples, source = found.tensors["images"], found.tensors["source"]
     assert float(examples.min()) < 0 < 1 < float(examples.max())
     assert torch.allclose(
@@ -50,14 +55,7 @@ def test_a_set_of_unclipped_steps_may_leave_the_pixel_box() -> None:
 
 
 def test_a_norm_that_fools_nobody_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    torch.manual_seed(0)
-    net = LinearNet(12, 4)
-    images = torch.randint(0, 256, (700, 3, 2, 2), dtype=torch.uint8)
-    labels = net(images.float() / 255).argmax(dim=1)
-    data = Tensors({"images": images, "labels": labels}, {"tensors_sha256": "data"})
-    baseline = TrainedNet(net, {}, {"tensors_sha256": "net", "seed": 0})
-    options = {"sets": {"l2": {"radius": 1e-9}, "linf": {"radius": 0.2}}}
-    found, _ = make_adversarial_set(baseline, data, options, "cpu")
+    found, *_ = made(l2={"radius": 1e-9}, linf={"radius": 0.2})
     assert found.provenance["by_norm"]["l2"] == 0 < found.provenance["by_norm"]["linf"]
     (said,) = caplog.messages
     assert said.startswith("no example in l2 fools the baseline")
