@@ -330,7 +330,7 @@ def _uneven(nets: Mapping[str, Mapping[str, Any]]) -> str:
         seconds = [second for curve in net["curves"]["seconds"] for second in curve]
         low, _, high = quantiles(seconds, n=4) if len(seconds) > 1 else seconds * 3
         if high > UNEVEN * low:
-            return f"; not to be relied on: a quarter of {name}'s epochs took less than {low:.1f} s, a quarter more than {high:.1f} s, so the machine had other work, too"
+            return f"; not to be relied on: a quarter of {name}'s epochs took less than {low:.1f} s, a quarter more than {high:.1f} s, as other work on the machine would have it"
     return ""
 
 
