@@ -74,8 +74,7 @@ def epsilon_sweep(
         ValueError: if there are no images, pixels or labels are out of range, an output isn't finite, the net gives the
             probabilities of a softmax, or an epsilon is negative or not finite.
     """
-    _require_measurable(net, images, labels)
-    _require_logits(net, images)
+    _require_measurable(net, images, labels, attacked=True)
     for epsilon in epsilons:
         if not 0 <= epsilon < float("inf"):
             raise InputError(f"epsilon is {epsilon}; it must be >= 0 and finite")
@@ -155,8 +154,7 @@ def attack(
         ValueError: if there are no images or no sets, pixels or labels are out of range, an output isn't finite, the net gives
             the probabilities of a softmax, or a name isn't that of its set.
     """
-    _require_measurable(net, images, labels)
-    _require_logits(net, images)
+    _require_measurable(net, images, labels, attacked=True)
     if not uncertainty_sets:
         raise InputError("uncertainty_sets is empty; give at least one")
     for name, uncertainty_set in uncertainty_sets.items():
@@ -216,7 +214,9 @@ def survives_rounding(net: nn.Module, examples: AdversarialExamples) -> Tensor:
 
 
 @torch.no_grad()
-def _require_measurable(net: nn.Module, images: Tensor, labels: Tensor) -> None:
+def _require_measurable(
+    net: nn.Module, images: Tensor, labels: Tensor, *, attacked: bool = False
+) -> None:
     if len(images) == 0:
         raise InputError("accuracy of no images is undefined; the set is empty")
     if images.dtype != torch.uint8 and not bool(((images >= 0) & (images <= 1)).all()):
@@ -225,24 +225,19 @@ def _require_measurable(net: nn.Module, images: Tensor, labels: Tensor) -> None:
         )
     with evaluation_mode(net), full_precision():
         # two, for one answer to all images would be the right shape for one
-        classes = _logits_of(net, _pixels(images[:2], _device(net))).shape[1]
+        logits = _logits_of(net, _pixels(images[:2], _device(net)))
+    # the loss would take the softmax of a softmax, and its gradient would be small where it should be large
+    if attacked and are_probabilities(logits):
+        raise InputError(
+            "the net gives probabilities; it must give logits: leave its last softmax out"
+        )
+    classes = logits.shape[1]
     fits = labels.shape == (len(images),) and bool(((labels >= 0) & (labels < classes)).all())
     if not fits:
         raise InputError(
             f"labels are {labels.dtype} of shape {tuple(labels.shape)}; they must be {len(images)} of the net's classes, "
             f"0 to {classes - 1}"
         )
-
-
-@torch.no_grad()
-def _require_logits(net: nn.Module, images: Tensor) -> None:
-    # the loss would take the softmax of a softmax, and its gradient would be small where it should be large
-    with evaluation_mode(net), full_precision():
-        # of so few images only a softmax can be told from logits
-        if are_probabilities(_logits_of(net, _pixels(images[:2], _device(net)))):
-            raise InputError(
-                "the net gives probabilities; it must give logits: leave its last softmax out"
-            )
 
 
 def _pixels(images: Tensor, device: torch.device) -> Tensor:

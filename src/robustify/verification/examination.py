@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from robustify.attacks import Attack, Pgd, robust_accuracy
 from robustify.attacks.answers import logits_of, pixels
-from robustify.attacks.base import ascend
+from robustify.attacks.base import ascend, ball_in_box
 from robustify.attacks.losses import cross_entropy
 from robustify.devices import full_precision
 from robustify.gates import (
@@ -90,7 +90,7 @@ def examine(
         gradients_are_slopes(*inspected.slopes_of_ascent()),
         gradients_leave_nothing_out(*inspected.slopes_at_random()),
     ]
-    for ball in balls:
+    for ball in map(ball_in_box, balls):
         where = f"{ball.name} {size_label(ball.radius)}"
         verdicts += [
             replace(verdict, explanation=f"{where}: {verdict.explanation}")
