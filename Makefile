@@ -3,6 +3,7 @@
 # make run ENV=quick                the same DAG in minutes
 # make test                         lint, types, tests
 # make repro ARGS=mnist_report      the same by DVC: only what changed runs again
+# make lock                         new pins for what pyproject.toml asks for (takes uv)
 # make ui                           the nets side by side, on http://127.0.0.1:5000
 
 PIPELINE ?= cifar_robust
@@ -13,7 +14,7 @@ BIN := .venv/bin
 EXPERIMENT := $(PIPELINE:_robust=)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test repro ui setup
+.PHONY: run test repro ui setup lock
 
 run: .venv/ready
 	$(BIN)/kedro run --pipeline=$(PIPELINE) --env=$(ENV) $(ARGS)
@@ -25,7 +26,7 @@ test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 repro: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro $(ARGS)
@@ -34,6 +35,9 @@ ui: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" kedro mlflow ui
 
 setup: .venv/ready
+
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml -o requirements.lock
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
