@@ -3,7 +3,7 @@
 Real CIFAR-10 test images, the default net, eval mode, float32 for everyone, batches of 500. A one-step direction
 doesn't depend on ε, so Robustify takes one gradient a batch. foolbox (LinfFastGradientAttack with all 20 values in one
 call) and torchattacks (FGSM, one attack a value) take one for each ε. The contenders take turns batch by
-batch, and everyone profits from what `allocator.keep_freed_memory` sets for the process.
+batch, and everyone profits from what `machine.allocator.keep_freed_memory` sets for the process.
 
 The answers must be equal image by image and ε by ε, or the script ends with an error.
 
@@ -25,8 +25,8 @@ from torch import Tensor, nn
 import peers
 import robustify
 from measuring import parser, print_json, print_table, seconds_of
-from robustify.allocator import keep_freed_memory
-from robustify.devices import choose_device, full_precision
+from robustify.machine.allocator import keep_freed_memory
+from robustify.machine.devices import choose_device, full_precision
 from robustify.maximisers import input_gradient
 from robustify.measurement import epsilon_sweep
 from workload import PEERS_MISSING, fresh_net, load_images

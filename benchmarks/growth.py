@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from measuring import alternate, parser, print_json, print_table
-from robustify.allocator import keep_freed_memory
-from robustify.devices import choose_device
+from robustify.machine.allocator import keep_freed_memory
+from robustify.machine.devices import choose_device
 from robustify.measurement import accuracy, epsilon_sweep
 from workload import Images, fresh_net, load_images, make_course, run_epoch
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from robustify.devices import describe
+from robustify.machine.devices import describe
 
 Contenders = Mapping[str, Callable[[], object]]
 

@@ -27,8 +27,8 @@ import psutil
 import torch
 
 from measuring import parser, print_json, print_table
-from robustify.allocator import keep_freed_memory
-from robustify.devices import choose_device
+from robustify.machine.allocator import keep_freed_memory
+from robustify.machine.devices import choose_device
 from workload import load_images, make_course, own_command, run_epoch
 
 GIB = 2**30

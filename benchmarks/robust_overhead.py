@@ -23,8 +23,8 @@ import torch
 
 from measuring import alternate, parser, print_json, print_table, ratio_of
 from peers import PeerAscent, available, missing
-from robustify.allocator import keep_freed_memory
-from robustify.devices import choose_device
+from robustify.machine.allocator import keep_freed_memory
+from robustify.machine.devices import choose_device
 from workload import PEERS_MISSING, Images, load_images, make_course, run_epoch
 
 SETS = ("linf", "l2")

@@ -38,11 +38,11 @@ import psutil
 import torch
 
 from measuring import alternate, parser, print_json, print_table, seconds_of
-from robustify.allocator import keep_freed_memory
-from robustify.augmentation import flip, translate
-from robustify.devices import choose_device
+from robustify.machine.allocator import keep_freed_memory
+from robustify.machine.devices import choose_device
 from robustify.measurement import accuracy
 from robustify.nets import make_net
+from robustify.training.augmentation import flip, translate
 from workload import Images, load_images, make_course, own_command, settings_of, steps_of
 
 TARGET = 0.9079

@@ -35,9 +35,9 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from measuring import parser, print_json, print_table, seconds_of
-from robustify.allocator import keep_freed_memory
-from robustify.course import Course
-from robustify.devices import choose_device
+from robustify.machine.allocator import keep_freed_memory
+from robustify.machine.devices import choose_device
+from robustify.training.course import Course
 from workload import load_images, make_course, settings_of, steps_of
 
 aten = torch.ops.aten

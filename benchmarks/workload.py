@@ -13,12 +13,12 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from robustify.course import Course
 from robustify.ingestion.acquisition import acquire
 from robustify.maximisers import Maximiser, SteepestAscent
 from robustify.nets import make_net
 from robustify.objectives import InnerMode, WorstCase
-from robustify.recipe import Recipe
+from robustify.training.course import Course
+from robustify.training.recipe import Recipe
 from robustify.uncertainty import Point, make_uncertainty_set
 
 PROJECT = Path(__file__).resolve().parents[1]

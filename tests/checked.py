@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from robustify.checks.preflight import problems_of
 from robustify.configuration import Experiment
 from robustify.errors import InputError
-from robustify.preflight import problems_of
 
 
 def check(name: str, experiment: Experiment) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from robustify.across_seeds import gather
 from robustify.errors import InputError
-from robustify.seed_figures import accuracy_versus_epsilon, learning_curves
+from robustify.reporting.seed_figures import accuracy_versus_epsilon, learning_curves
 from robustify.significance import mcnemar
 from robustify.storage import Tensors
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from robustify import allocator
+from robustify.machine import allocator
 
 
 def test_memory_is_left_alone_where_the_c_library_is_another(

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from robustify.averaging import WeightAverage
 from robustify.errors import InputError
+from robustify.training.averaging import WeightAverage
 
 
 def test_the_average_is_the_sum_written_out_by_hand() -> None:

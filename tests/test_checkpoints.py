@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import torch
 
-from robustify.checkpoints import Checkpoints
 from robustify.maximisers import ProjectedGradient, make_maximiser
 from robustify.measurement import accuracy
 from robustify.nets import make_net
 from robustify.objectives import WorstCase
 from robustify.storage import Tensors, tensors_sha256
 from robustify.training import DivergenceError, OutOfMemoryError, Recipe, train
+from robustify.training.checkpoints import Checkpoints
+from robustify.training.watch import Watch
 from robustify.uncertainty import make_uncertainty_set
-from robustify.watch import Watch
 
 from .test_training import images
 

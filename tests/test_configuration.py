@@ -9,16 +9,16 @@ from kedro.config import OmegaConfigLoader
 from pydantic import BaseModel
 from torch import nn
 
-from robustify import parameters as reading
+from robustify.checks import parameters as reading
+from robustify.checks.parameters import ConfigurationError, experiments_of
+from robustify.checks.preflight import problems_of
+from robustify.checks.spelling import stray_parameters
 from robustify.configuration import Experiment, Net, needs_tangent_planes, objective_of, training_of
 from robustify.errors import InputError
 from robustify.nets import make_net
 from robustify.nets.vgg import VGG
-from robustify.optimisers import make_descent
-from robustify.parameters import ConfigurationError, experiments_of
-from robustify.preflight import problems_of
 from robustify.settings import CONFIG_LOADER_ARGS
-from robustify.spelling import stray_parameters
+from robustify.training.optimisers import make_descent
 
 from .checked import check
 from .conftest import PROJECT

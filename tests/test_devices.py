@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from robustify import devices
 from robustify.errors import InputError
+from robustify.machine import devices
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

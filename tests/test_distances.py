@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from robustify.distances import distances_figure, distances_table
 from robustify.pipelines.smallest_perturbations.nodes import compare_distances, perturb
+from robustify.reporting.distances import distances_figure, distances_table
 from robustify.storage import Tensors, TrainedNet
 
 from .conftest import LinearNet

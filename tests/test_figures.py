@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustify import figures
+from robustify.reporting import figures
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from robustify.errors import InputError
-from robustify.held_out import split
 from robustify.pipelines.training.nodes import train_net
 from robustify.storage import Tensors, tensors_sha256
+from robustify.training.held_out import split
 
 from .test_training import images
 

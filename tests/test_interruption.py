@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from robustify.interruption import Interruption
+from robustify.machine.interruption import Interruption
 
 
 @pytest.fixture(autouse=True)

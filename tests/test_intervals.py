@@ -21,8 +21,8 @@ from robustify.maximisers import make_maximiser
 from robustify.nets import make_net
 from robustify.nets.soft_threshold import SoftThreshold
 from robustify.objectives import make_objective
-from robustify.recipe import Recipe
 from robustify.training import train
+from robustify.training.recipe import Recipe
 from robustify.uncertainty import LinfBall, make_uncertainty_set
 
 

@@ -10,10 +10,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from robustify import journal as module
-from robustify.credentials import without_credentials
 from robustify.errors import InputError
-from robustify.journal import Journal, NetRun
+from robustify.tracking import journal as module
+from robustify.tracking.credentials import without_credentials
+from robustify.tracking.journal import Journal, NetRun
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from robustify.comparison import heading
 from robustify.levels import size_label
+from robustify.reporting.comparison import heading
 
 
 @pytest.mark.parametrize(

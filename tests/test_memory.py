@@ -11,9 +11,9 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 
-from robustify.allocator import keep_freed_memory
 from robustify.errors import InputError
 from robustify.hooks import Memory
+from robustify.machine.allocator import keep_freed_memory
 
 MIB = 2**20
 

@@ -15,8 +15,8 @@ from robustify.objectives import OBJECTIVES, Objective, make_objective
 from robustify.objectives.operator_norm import operator_norms
 from robustify.objectives.penalised import Penalised
 from robustify.objectives.virtual_adversarial import _curvature_product
-from robustify.recipe import Recipe
 from robustify.training import train
+from robustify.training.recipe import Recipe
 from robustify.uncertainty import make_uncertainty_set
 
 from .conftest import LinearNet

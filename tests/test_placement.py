@@ -9,8 +9,8 @@ import yaml
 from kedro.config import OmegaConfigLoader
 from kedro.io.catalog_config_resolver import CatalogConfigResolver
 
+from robustify.checks.parameters import ConfigurationError, experiments_of
 from robustify.errors import InputError
-from robustify.parameters import ConfigurationError, experiments_of
 from robustify.pipeline_registry import experiment_pipeline, seeds_pipeline
 from robustify.placement import place, seed_of
 from robustify.settings import CONFIG_LOADER_ARGS

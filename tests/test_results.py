@@ -3,8 +3,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from robustify import results
-from robustify.report import render_html, render_text
+from robustify.reporting import results
+from robustify.reporting.report import render_html, render_text
 
 CURVE = pd.DataFrame(
     {"epoch": [1, 2], "loss": [1.0, 0.5], "test_accuracy": [0.8, 0.9], "seconds": [10.0, 12.0]}

@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from robustify.errors import InputError
-from robustify.run_store import file_of, make_tables
+from robustify.tracking.run_store import file_of, make_tables
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_mlflow_finds_its_tables_and_what_is_there_stays(tmp_path: Path) -> None
     assert sorted(found.name for found in path.parent.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
 
 
-MAKING = "from pathlib import Path; from robustify.run_store import make_tables; print('begins', flush=True); make_tables(Path('mlflow.db'))"
+MAKING = "from pathlib import Path; from robustify.tracking.run_store import make_tables; print('begins', flush=True); make_tables(Path('mlflow.db'))"
 
 
 def test_a_process_killed_while_it_makes_the_tables_leaves_none(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_net_in_mlflow_is_loaded_without_pickle(
 ) -> None:
     import mlflow
 
-    from robustify.tracking import log_trained_net
+    from robustify.tracking.nets import log_trained_net
 
     monkeypatch.chdir(tmp_path)
     address = f"sqlite:///{tmp_path}/mlflow.db"

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from robustify import results
-from robustify.figures import accuracy_under_attacks
-from robustify.report import render_html, render_text, render_verification
-from robustify.statements import attack_label, attack_rows, statement, warning
+from robustify.reporting import results
+from robustify.reporting.figures import accuracy_under_attacks
+from robustify.reporting.report import render_html, render_text, render_verification
+from robustify.reporting.statements import attack_label, attack_rows, statement, warning
 
 from .test_results import CURVE, PAPER, evaluation
 

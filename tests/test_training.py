@@ -8,15 +8,15 @@ import torch
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from robustify.course import Course
 from robustify.errors import InputError
 from robustify.maximisers import make_maximiser
 from robustify.measurement import accuracy
 from robustify.nets import make_net
 from robustify.objectives import WorstCase, make_objective
-from robustify.optimisers import Muon, make_descent, make_schedule, orthogonalise
 from robustify.storage import tensors_sha256
 from robustify.training import DivergenceError, Epoch, Recipe, train
+from robustify.training.course import Course
+from robustify.training.optimisers import Muon, make_descent, make_schedule, orthogonalise
 from robustify.uncertainty import make_uncertainty_set
 
 from .conftest import LinearNet

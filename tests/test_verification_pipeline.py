@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from robustify import pipeline_registry
+from robustify.checks.parameters import ConfigurationError, experiments_of
 from robustify.errors import InputError
-from robustify.parameters import ConfigurationError, experiments_of
 from robustify.pipeline_registry import register_pipelines, use_experiments
 from robustify.pipelines.verification.pipeline import create_pipeline
-from robustify.tracking import verification_metrics
+from robustify.tracking.nets import verification_metrics
 
 from .checked import check
 from .conftest import PROJECT

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustify import selection as module
-from robustify.checkpoints import Checkpoints
 from robustify.errors import InputError
 from robustify.maximisers import make_maximiser
 from robustify.objectives import WorstCase
-from robustify.recipe import Epoch, Recipe
-from robustify.selection import Selection
+from robustify.training import selection as module
 from robustify.training import train
+from robustify.training.checkpoints import Checkpoints
+from robustify.training.recipe import Epoch, Recipe
+from robustify.training.selection import Selection
+from robustify.training.watch import Seen, Watch, look
 from robustify.uncertainty import make_uncertainty_set
-from robustify.watch import Seen, Watch, look
 
 EPSILON = 0.2
 # of the dark and the bright class

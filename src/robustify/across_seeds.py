@@ -12,9 +12,9 @@ import numpy.typing as npt
 from robustify.configuration import BASELINE, POINT, Net, architecture_of, objective_of, training_of
 from robustify.errors import InputError
 from robustify.ingestion.specification import Specification, specification_of
+from robustify.reporting.statements import ALL_ATTACKS
 from robustify.seeds import CONTROL, summarise
 from robustify.significance import Right, compare, over_seeds
-from robustify.statements import ALL_ATTACKS
 
 Key = tuple[int, str, str]
 # of a net's provenance: what all seeds share

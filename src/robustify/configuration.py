@@ -112,7 +112,7 @@ class Data(_Strict):
 
 
 class Watch(_Strict):
-    """See :class:`robustify.watch.Watch`."""
+    """See :class:`robustify.training.watch.Watch`."""
 
     images: int | None = Field(default=None, ge=1, lt=LARGEST)
     epsilon: float | None = Field(default=None, gt=0, allow_inf_nan=False)

@@ -14,34 +14,26 @@ PACKAGE = Path(__file__).parent
 
 # what dvc.yaml lists as the code of a training, too
 CODE = (
-    "augmentation.py",
-    "averaging.py",
-    "course.py",
-    "devices.py",
-    "held_out.py",
     "intervals.py",
     "logits.py",
+    "machine/devices.py",
+    "machine/shortage.py",
     "maximisers.py",
     "measurement.py",
     "nets",
     "objectives",
-    "optimisers.py",
     "pipelines/training",
-    "recipe.py",
-    "selection.py",
-    "shortage.py",
     "tangents.py",
-    "training.py",
+    "training",
     "uncertainty.py",
-    "watch.py",
 )
 
 # what dvc.yaml lists as the code of a verification
 VERIFICATION_CODE = (
     "attacks",
-    "devices.py",
     "gates.py",
     "logits.py",
+    "machine/devices.py",
     "maximisers.py",
     "measurement.py",
     "nets",
@@ -52,8 +44,8 @@ VERIFICATION_CODE = (
 
 # what dvc.yaml lists as the code of an adversarial set
 ADVERSARIAL_SET_CODE = (
-    "devices.py",
     "logits.py",
+    "machine/devices.py",
     "maximisers.py",
     "measurement.py",
     "nets",

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from robustify.spelling import did_you_mean
+from robustify.checks.spelling import did_you_mean
 
 # what YAML, OmegaConf and Kedro, which takes it for granted that a file holds a mapping, make of odd files
 _UNREADABLE = (

@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
-from robustify.devices import full_precision
 from robustify.errors import InputError
 from robustify.logits import are_probabilities
+from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.uncertainty import LinfBall, UncertaintySet, perturbation_norm
 

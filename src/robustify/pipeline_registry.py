@@ -8,9 +8,9 @@ from pathlib import Path
 from kedro.framework.project import settings
 from kedro.pipeline import Pipeline
 
+from robustify.checks.parameters import ConfigurationError, experiments_of
 from robustify.configuration import Experiment, Net, needs_tangent_planes
 from robustify.loader import ReadableConfigLoader
-from robustify.parameters import ConfigurationError, experiments_of
 from robustify.pipelines.adversarial_set.pipeline import create_pipeline as attack
 from robustify.pipelines.evaluation.pipeline import create_pipeline as evaluate
 from robustify.pipelines.feedback.pipeline import create_pipeline as feed_back

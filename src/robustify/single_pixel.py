@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from robustify.devices import full_precision
 from robustify.errors import InputError
 from robustify.images import require_bytes
+from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.measurement import BATCH_SIZE, predict
 

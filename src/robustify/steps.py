@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from robustify.devices import full_precision
 from robustify.errors import InputError
+from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.measurement import BATCH_SIZE
 from robustify.uncertainty import make_uncertainty_set

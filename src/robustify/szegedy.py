@@ -28,8 +28,8 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from robustify.attacks.answers import checked_logits
-from robustify.devices import full_precision
 from robustify.errors import InputError
+from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
 from robustify.measurement import predict
 

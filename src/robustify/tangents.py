@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from robustify.devices import full_precision
 from robustify.errors import InputError
+from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.uncertainty import TangentBall
 

@@ -15,11 +15,11 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 
 from robustify.atomic import replacing
+from robustify.checks.parameters import experiments_of
 from robustify.configuration import Experiment
 from robustify.errors import InputError
-from robustify.parameters import experiments_of
+from robustify.reporting.statements import AUTOATTACK
 from robustify.settings import CONFIG_LOADER_ARGS
-from robustify.statements import AUTOATTACK
 
 DATA, CONF = Path("data"), Path("conf")
 RESULTS = Path("docs/results/verification.json")

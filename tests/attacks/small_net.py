@@ -17,8 +17,8 @@ from torch import nn
 from robustify.maximisers import make_maximiser
 from robustify.nets.standardise import MNIST_MEAN, MNIST_STD, Standardise
 from robustify.objectives import make_objective
-from robustify.recipe import Recipe
 from robustify.training import train
+from robustify.training.recipe import Recipe
 from robustify.uncertainty import make_uncertainty_set
 
 DATA = Path(__file__).parent / "data"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from robustify.devices import full_precision
 from robustify.errors import InputError
 from robustify.gates import labels_are_in_range, outputs_are_logits, pixels_are_in_range
+from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
 from robustify.measurement import BATCH_SIZE
 

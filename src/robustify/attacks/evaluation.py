@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from robustify.attacks.answers import checked_logits, logits_of
 from robustify.attacks.base import Attack, ball_in_box
-from robustify.devices import full_precision
 from robustify.errors import InputError
 from robustify.gates import outputs_are_logits
+from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
 from robustify.measurement import BATCH_SIZE
 from robustify.uncertainty import UncertaintySet, perturbation_norm

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from robustify.claims.rules import CLAIMS, Claim, Finding, verdict_of
-from robustify.comparison import attacked_columns, heading
 from robustify.configuration import BASELINE
 from robustify.levels import size_label
-from robustify.report import spread_in_per_cent
+from robustify.reporting.comparison import attacked_columns, heading
+from robustify.reporting.report import spread_in_per_cent
 from robustify.seeds import CONTROL
 from robustify.uncertainty import STEPS
 
@@ -38,9 +38,9 @@ class Stored:
         name: of the experiment.
         summary: see :func:`robustify.seeds.summarise`.
         details: see :func:`robustify.across_seeds.gather`.
-        objectives: see :func:`robustify.comparison.objectives_table`, if it was made.
+        objectives: see :func:`robustify.reporting.comparison.objectives_table`, if it was made.
         readings: see :func:`robustify.readings.readings_table`, if it was made.
-        distances: see :func:`robustify.distances.distances_table`, if it was made.
+        distances: see :func:`robustify.reporting.distances.distances_table`, if it was made.
         figures: file names, relative to the page.
     """
 

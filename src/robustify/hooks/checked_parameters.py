@@ -16,11 +16,11 @@ from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 
 from robustify import pipeline_registry
+from robustify.checks.parameters import ConfigurationError, experiments_of
+from robustify.checks.spelling import stray_parameters
 from robustify.configuration import Experiment
 from robustify.errors import InputError
-from robustify.parameters import ConfigurationError, experiments_of
 from robustify.placement import place, seed_of
-from robustify.spelling import stray_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class CheckedParameters:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Make every part that a parameter names, so that a wrong name or value shows now."""
-        from robustify.preflight import problems_of
+        from robustify.checks.preflight import problems_of
 
         tags = {tag for node in pipeline.nodes for tag in node.tags}
         problems = [
@@ -116,7 +116,7 @@ def _absent(name: str, experiment: Experiment) -> list[str]:
 
 def _further(error: ConfigurationError) -> Iterator[str]:
     """Yield what is wrong with the values, so that it isn't found only when the keys are mended."""
-    from robustify.preflight import problems_of
+    from robustify.checks.preflight import problems_of
 
     for name, experiment in error.readable.items():
         for key, complaint in problems_of(name, experiment):

@@ -11,7 +11,7 @@ from types import FrameType
 
 from kedro.framework.hooks import hook_impl
 
-from robustify.interruption import SIGNALS
+from robustify.machine.interruption import SIGNALS
 
 
 class CleanTermination:

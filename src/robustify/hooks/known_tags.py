@@ -9,7 +9,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.pipeline import Pipeline
 
-from robustify.spelling import did_you_mean
+from robustify.checks.spelling import did_you_mean
 
 
 class KnownTags:

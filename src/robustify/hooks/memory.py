@@ -5,8 +5,8 @@ from __future__ import annotations
 from kedro.framework.hooks import hook_impl
 from kedro.pipeline.node import Node
 
-from robustify.allocator import return_freed_memory
 from robustify.errors import InputError
+from robustify.machine.allocator import return_freed_memory
 
 # Namespaces of nodes that work batch by batch, and where their batches' size is configured.
 _BATCHED = (
@@ -19,7 +19,7 @@ _BATCHED = (
 class Memory:
     """Gives freed memory back between nodes.
 
-    Within a node it is kept, see :func:`robustify.allocator.keep_freed_memory`; but what training in bfloat16 leaves
+    Within a node it is kept, see :func:`robustify.machine.allocator.keep_freed_memory`; but what training in bfloat16 leaves
     rarely fits what a measurement in float32 asks for, so that the process would grow from node to node.
     """
 
@@ -33,7 +33,7 @@ class Memory:
         """Say what to lower where memory was too short; a training has said it already."""
         if isinstance(error, InputError):
             return
-        from robustify.shortage import is_memory_shortage
+        from robustify.machine.shortage import is_memory_shortage
 
         if is_memory_shortage(error):
             raise InputError(f"{node.name}: out of memory; {_remedy(node)}") from error

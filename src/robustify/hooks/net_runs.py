@@ -13,8 +13,8 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from robustify.hooks.experiments import experiments_in
-from robustify.journal import NetRun
-from robustify.tracking import reporting_folder
+from robustify.tracking.journal import NetRun
+from robustify.tracking.nets import reporting_folder
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class NetRuns:
         self, run_params: dict[str, Any], pipeline: Pipeline
     ) -> Generator[None, object, object]:
         """Hand over what waits for MLflow, and let kedro-mlflow take up the same run if it was killed."""
-        from robustify.tracking import forget_runs, journal_of
+        from robustify.tracking.nets import forget_runs, journal_of
 
         forget_runs()
         self._open.clear()
@@ -68,7 +68,7 @@ class NetRuns:
         """See to it that the pipeline's run ends, be it later."""
         from mlflow.exceptions import MlflowException
 
-        from robustify.tracking import journal_of
+        from robustify.tracking.nets import journal_of
 
         try:
             return (yield)
@@ -99,7 +99,7 @@ class NetRuns:
         """Add an evaluation or a verification to the run of its net."""
         if self._parent is None:
             return
-        from robustify.tracking import find_run, journal_of, run_of
+        from robustify.tracking.nets import find_run, journal_of, run_of
 
         for name, measured in outputs.items():
             title, _, kind = name.rpartition(".")
@@ -132,7 +132,7 @@ class NetRuns:
     def _take_up(
         self, context: KedroContext, run_params: dict[str, Any], pipeline: Pipeline
     ) -> None:
-        from robustify.tracking import find_unfinished
+        from robustify.tracking.nets import find_unfinished
 
         tracking = context.mlflow.tracking  # type: ignore[attr-defined]
         self._run_key = _run_key(context, run_params, pipeline)
@@ -142,7 +142,7 @@ class NetRuns:
     def _note_parent(self) -> None:
         import mlflow
 
-        from robustify.tracking import RUN_KEY_TAG, git_commit
+        from robustify.tracking.nets import RUN_KEY_TAG, git_commit
 
         active = mlflow.active_run()
         self._parent = active.info.run_id if active else None
@@ -151,8 +151,8 @@ class NetRuns:
 
     def _describe(self, node: Node, inputs: dict[str, Any]) -> NetRun:
         from robustify.configuration import Net, architecture_of, objective_of, training_of
-        from robustify.devices import choose_device, describe
-        from robustify.tracking import flatten, git_commit, register_run
+        from robustify.machine.devices import choose_device, describe
+        from robustify.tracking.nets import flatten, git_commit, register_run
 
         experiment, net = str(node.namespace).split(".")
         parameters = {
@@ -188,7 +188,7 @@ class NetRuns:
         import mlflow
         from mlflow.exceptions import MlflowException
 
-        from robustify.tracking import journal_of, run_of
+        from robustify.tracking.nets import journal_of, run_of
 
         active, run = mlflow.active_run(), run_of(title)
         try:
@@ -203,7 +203,7 @@ class NetRuns:
     def _log_net(self, dataset_name: str, data: Any) -> None:
         from mlflow.exceptions import MlflowException
 
-        from robustify.tracking import log_trained_net
+        from robustify.tracking.nets import log_trained_net
 
         if not dataset_name.endswith(".model"):
             return
@@ -238,7 +238,7 @@ class NetRuns:
 
 
 def _metrics(kind: str, measured: Any) -> dict[str, float]:
-    from robustify.tracking import evaluation_metrics, verification_metrics
+    from robustify.tracking.nets import evaluation_metrics, verification_metrics
 
     if kind == "evaluation":
         return evaluation_metrics(measured)

@@ -9,7 +9,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from robustify.placement import HOME_SEED
-from robustify.tracking import reporting_folder
+from robustify.tracking.nets import reporting_folder
 
 
 class Summary:
@@ -18,7 +18,7 @@ class Summary:
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Print the summary of every experiment whose report was written."""
-        from robustify.report import (
+        from robustify.reporting.report import (
             render_across_seeds,
             render_comparison,
             render_distances,

@@ -13,9 +13,9 @@ from click import ClickException
 from kedro.framework.hooks import hook_impl
 from pydantic import ValidationError
 
-from robustify.credentials import without_credentials
 from robustify.errors import InputError
-from robustify.run_store import file_of, make_tables
+from robustify.tracking.credentials import without_credentials
+from robustify.tracking.run_store import file_of, make_tables
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ from robustify.attacks import Attack, Pgd, robust_accuracy
 from robustify.attacks.answers import logits_of, pixels
 from robustify.attacks.base import ascend, ball_in_box
 from robustify.attacks.losses import cross_entropy
-from robustify.devices import full_precision
 from robustify.gates import (
     Verdict,
     answer_is_deterministic,
@@ -32,6 +31,7 @@ from robustify.gates import (
     whole_range_reaches_zero,
 )
 from robustify.levels import size_label
+from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
 from robustify.measurement import BATCH_SIZE, predict
 from robustify.uncertainty import NormBall, perturbation_norm

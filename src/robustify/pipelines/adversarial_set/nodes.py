@@ -27,9 +27,9 @@ def make_adversarial_set(
     Raises:
         ValueError: if no example succeeds, or the baseline has one of them right after all.
     """
-    from robustify.allocator import keep_freed_memory
-    from robustify.devices import choose_device
     from robustify.errors import InputError
+    from robustify.machine.allocator import keep_freed_memory
+    from robustify.machine.devices import choose_device
     from robustify.measurement import attack, predict, survives_rounding
     from robustify.pipelines.adversarial_set.manifest import make_manifest
     from robustify.storage import Tensors
@@ -90,8 +90,8 @@ def require_examples(
     Raises:
         ValueError: if no example succeeds.
     """
-    from robustify.devices import choose_device
     from robustify.errors import InputError
+    from robustify.machine.devices import choose_device
     from robustify.measurement import BATCH_SIZE, attack
 
     net, sets = model.net.to(choose_device(device)), _sets_of(adversarial_set)

@@ -25,8 +25,8 @@ def evaluate_net(
         evaluation: see :class:`robustify.configuration.Evaluation`.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    from robustify.allocator import keep_freed_memory
-    from robustify.devices import choose_device
+    from robustify.machine.allocator import keep_freed_memory
+    from robustify.machine.devices import choose_device
     from robustify.measurement import accuracy, epsilon_sweep, predict
 
     keep_freed_memory()

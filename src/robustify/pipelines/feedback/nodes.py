@@ -28,9 +28,9 @@ def feed_back(
     """
     import torch
 
-    from robustify.allocator import keep_freed_memory
-    from robustify.devices import choose_device
     from robustify.errors import InputError
+    from robustify.machine.allocator import keep_freed_memory
+    from robustify.machine.devices import choose_device
     from robustify.measurement import attack, survives_rounding
     from robustify.storage import Tensors
     from robustify.uncertainty import make_uncertainty_set

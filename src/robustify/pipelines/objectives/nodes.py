@@ -39,13 +39,13 @@ def attack_net(
     Raises:
         InputError: if a sanity gate failed and ``on_failure`` is ``raise``.
     """
-    from robustify.allocator import keep_freed_memory
     from robustify.attacks import Pgd, robust_accuracy
     from robustify.certification import certified_accuracy
     from robustify.configuration import GateOptions, ProjectedGradientAttack, Verification
-    from robustify.devices import choose_device
     from robustify.gates import failures, judge
     from robustify.intervals import has_bounds
+    from robustify.machine.allocator import keep_freed_memory
+    from robustify.machine.devices import choose_device
     from robustify.uncertainty import LinfBall
     from robustify.verification.examination import examine
 
@@ -100,7 +100,7 @@ def measure_clipping(
         tangent_planes: see :class:`robustify.configuration.TangentPlanes`.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    from robustify.devices import choose_device
+    from robustify.machine.devices import choose_device
     from robustify.tangents import TangentPlanes, clipping_loss
 
     images, labels = training_data.tensors["images"], training_data.tensors["labels"]
@@ -133,7 +133,7 @@ def compare_objectives(
         nets: names of the nets, in order.
         clipped: names of the nets on a tangent set.
     """
-    from robustify.comparison import objectives_figure, objectives_table
+    from robustify.reporting.comparison import objectives_figure, objectives_table
 
     count = len(nets)
     models, evaluations, curves, attacks = (

@@ -21,8 +21,8 @@ def measure_sizes(
         adversarial_set: see :class:`robustify.configuration.AdversarialSet`.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    from robustify.allocator import keep_freed_memory
-    from robustify.devices import choose_device
+    from robustify.machine.allocator import keep_freed_memory
+    from robustify.machine.devices import choose_device
     from robustify.measurement import attack
     from robustify.uncertainty import STEPS, make_uncertainty_set
 

@@ -35,8 +35,8 @@ def gather_results(
         experiment: its name.
         nets: names of the nets, in order.
     """
-    from robustify import results
-    from robustify.devices import choose_device, describe
+    from robustify.machine.devices import choose_device, describe
+    from robustify.reporting import results
 
     count = len(nets)
     evaluations, curves, verifications = (
@@ -78,16 +78,16 @@ def write_report(
 
     Args:
         results: content of ``results.json``.
-        table: see :func:`robustify.results.summary_table`.
-        epsilon_sweep: see :func:`robustify.results.epsilon_sweep_table`.
-        learning_curves: see :func:`robustify.results.learning_curves_table`.
+        table: see :func:`robustify.reporting.results.summary_table`.
+        epsilon_sweep: see :func:`robustify.reporting.results.epsilon_sweep_table`.
+        learning_curves: see :func:`robustify.reporting.results.learning_curves_table`.
         adversarial_set: the stored set.
         test_data: ``images`` and ``labels``.
         settings: the experiment's parameters.
     """
-    from robustify import figures
-    from robustify.gallery import sample_pairs, single_pixel_pairs
-    from robustify.report import render_html
+    from robustify.reporting import figures
+    from robustify.reporting.gallery import sample_pairs, single_pixel_pairs
+    from robustify.reporting.report import render_html
 
     title, classes = settings["title"], settings["classes"]
     drawn = {

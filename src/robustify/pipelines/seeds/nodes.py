@@ -27,8 +27,8 @@ def measure_net(
         device: ``auto``, ``cpu`` or ``cuda``.
     """
     from robustify.across_seeds import TRAINED
-    from robustify.allocator import keep_freed_memory
-    from robustify.devices import choose_device
+    from robustify.machine.allocator import keep_freed_memory
+    from robustify.machine.devices import choose_device
     from robustify.measurement import predict
     from robustify.steps import accuracy_under_steps
     from robustify.storage import Tensors
@@ -74,9 +74,9 @@ def count_single_pixel_flips(
         single_pixel: see :class:`robustify.configuration.SinglePixel`.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    from robustify.allocator import keep_freed_memory
     from robustify.configuration import SinglePixel
-    from robustify.devices import choose_device
+    from robustify.machine.allocator import keep_freed_memory
+    from robustify.machine.devices import choose_device
     from robustify.single_pixel import flipped_by_any_pixel, flipped_by_promising_pixels
 
     keep_freed_memory()
@@ -119,9 +119,9 @@ def measure_transfer(
     """
     from pathlib import Path
 
-    from robustify.allocator import keep_freed_memory
     from robustify.configuration import Transfer
-    from robustify.devices import choose_device
+    from robustify.machine.allocator import keep_freed_memory
+    from robustify.machine.devices import choose_device
     from robustify.storage import load_trained_net
     from robustify.transfer import transfer_matrix
     from robustify.uncertainty import make_uncertainty_set
@@ -190,8 +190,8 @@ def draw_across_seeds(
         test_data: ``images`` and ``labels``.
         settings: the experiment's parameters.
     """
-    from robustify import figures, seed_figures
-    from robustify.gallery import sample_pairs, single_pixel_pairs
+    from robustify.reporting import figures, seed_figures
+    from robustify.reporting.gallery import sample_pairs, single_pixel_pairs
 
     title, classes = settings["title"], settings["classes"]
     drawn = {

@@ -23,9 +23,9 @@ def perturb(
         smallest_perturbations: see :class:`robustify.configuration.SmallestPerturbations`.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    from robustify.allocator import keep_freed_memory
     from robustify.configuration import SmallestPerturbations
-    from robustify.devices import choose_device
+    from robustify.machine.allocator import keep_freed_memory
+    from robustify.machine.devices import choose_device
     from robustify.measurement import predict
     from robustify.storage import Tensors
     from robustify.szegedy import smallest_perturbations as attack
@@ -73,7 +73,7 @@ def compare_distances(
         found: see :func:`perturb`, a net each.
         nets: names of the nets, in order.
     """
-    from robustify.distances import distances_figure, distances_table, perturbed_images
+    from robustify.reporting.distances import distances_figure, distances_table, perturbed_images
 
     by_net = dict(zip(nets, found, strict=True))
     figures = {"smallest_perturbations.png": distances_figure(by_net, title)}

@@ -44,15 +44,15 @@ def train_net(
     from functools import partial
     from pathlib import Path
 
-    from robustify.checkpoints import Checkpoints
     from robustify.configuration import Net, architecture_of, objective_of, training_of
-    from robustify.devices import choose_device, choose_precision
     from robustify.fingerprint import fingerprint
+    from robustify.machine.devices import choose_device, choose_precision
     from robustify.measurement import accuracy
     from robustify.nets import make_net
     from robustify.storage import TrainedNet
-    from robustify.tracking import log_epoch
+    from robustify.tracking.nets import log_epoch
     from robustify.training import Recipe, train
+    from robustify.training.checkpoints import Checkpoints
 
     options = Net(**member)
     architecture = architecture_of(net, options)

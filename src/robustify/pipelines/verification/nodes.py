@@ -41,9 +41,9 @@ def verify_net(
     """
     from pathlib import Path
 
-    from robustify.allocator import keep_freed_memory
     from robustify.configuration import Verification
-    from robustify.devices import choose_device
+    from robustify.machine.allocator import keep_freed_memory
+    from robustify.machine.devices import choose_device
     from robustify.verification import make_plan, verify
 
     keep_freed_memory()
@@ -85,9 +85,9 @@ def gather_verifications(
         verifications: made by :func:`verify_net`, one a net.
         nets: names of the nets, in order.
     """
-    from robustify import figures
-    from robustify.report import render_verification
-    from robustify.results import verification_table
+    from robustify.reporting import figures
+    from robustify.reporting.report import render_verification
+    from robustify.reporting.results import verification_table
 
     by_net = dict(zip(nets, verifications, strict=True))
     table = verification_table(by_net)

@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from robustify.devices import full_precision
 from robustify.errors import InputError
+from robustify.machine.devices import full_precision
 from robustify.maximisers import (
     Maximiser,
     ProjectedGradient,

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from robustify.devices import Precision
 from robustify.errors import InputError
-from robustify.watch import Seen, Watch
+from robustify.machine.devices import Precision
+from robustify.training.watch import Seen, Watch
 
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 # those of torch.compile; reduce-overhead records CUDA graphs where there is a GPU
@@ -22,12 +22,12 @@ class Recipe:
     Attributes:
         epochs: passes over the training images.
         batch_size: images a descent step.
-        optimiser: name and options, see :func:`robustify.optimisers.make_descent`.
-        schedule: name and options, see :func:`robustify.optimisers.make_schedule`.
+        optimiser: name and options, see :func:`robustify.training.optimisers.make_descent`.
+        schedule: name and options, see :func:`robustify.training.optimisers.make_schedule`.
         translation: largest random shift in pixels.
         flips: mirror a random half of the images in every epoch.
         precision: ``auto``, ``bfloat16`` or ``float32``.
-        held_out: training images that aren't trained on, see :func:`robustify.held_out.split`.
+        held_out: training images that aren't trained on, see :func:`robustify.training.held_out.split`.
         watch: what is looked at on them after every epoch; nothing if left out.
         averaging: decay of the weights' moving average, whose end is the result; 0 takes the last weights.
         radius_warmup: share of the training over which the set's radius rises linearly to its full size.

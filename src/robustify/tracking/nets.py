@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robustify.journal import Journal, NetRun
 from robustify.placement import folder_of
+from robustify.tracking.journal import Journal, NetRun
 
 if TYPE_CHECKING:
     from robustify.storage import TrainedNet

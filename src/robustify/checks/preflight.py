@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from robustify.attacks import ATTACKS, Attack, Pgd, make_attack
-from robustify.complaints import Options, Problems, problem_of, problems_of_part
+from robustify.checks.complaints import Options, Problems, problem_of, problems_of_part
+from robustify.checks.spelling import did_you_mean, shown
 from robustify.configuration import (
     WORST_CASE,
     Depth,
@@ -24,15 +25,14 @@ from robustify.configuration import (
     objective_of,
     training_of,
 )
-from robustify.devices import choose_device
 from robustify.errors import InputError
 from robustify.ingestion.specification import Specification, specification_of
+from robustify.machine.devices import choose_device
 from robustify.maximisers import MAXIMISERS, Maximiser, ProjectedGradient, make_maximiser
 from robustify.nets import NETS, make_net
 from robustify.objectives import OBJECTIVES, make_objective
-from robustify.optimisers import OPTIMISERS, SCHEDULES, make_descent, make_schedule
-from robustify.recipe import Recipe
-from robustify.spelling import did_you_mean, shown
+from robustify.training.optimisers import OPTIMISERS, SCHEDULES, make_descent, make_schedule
+from robustify.training.recipe import Recipe
 from robustify.uncertainty import SETS, NormBall, UncertaintySet, make_uncertainty_set
 
 # parts of an objective that other parameters and the data decide

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from robustify.figures import SMALL_EPSILON, STYLE, line_of
+from robustify.reporting.figures import SMALL_EPSILON, STYLE, line_of
 
 _NORMS = {"linf": "$\\ell_\\infty$", "l2": "$\\ell_2$", "l1": "$\\ell_1$"}
 # of the training, to set the axis by: the first epochs would squeeze everything else into a line

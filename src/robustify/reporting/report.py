@@ -12,9 +12,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, Template, select_autoescape
 from matplotlib.figure import Figure
 
-from robustify.comparison import attacked_columns
 from robustify.levels import size_label
-from robustify.statements import (
+from robustify.reporting.comparison import attacked_columns
+from robustify.reporting.statements import (
     attack_columns,
     attack_label,
     attack_rows,
@@ -145,7 +145,7 @@ def render_html(
 
     Args:
         results: content of ``results.json``.
-        table: see :func:`robustify.results.summary_table`.
+        table: see :func:`robustify.reporting.results.summary_table`.
         figures: by file name.
         settings: the experiment's parameters.
     """
@@ -209,7 +209,9 @@ def _lines(verifications: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _template(name: str) -> Template:
     environment = Environment(
-        loader=PackageLoader("robustify"), autoescape=select_autoescape(), trim_blocks=True
+        loader=PackageLoader("robustify.reporting"),
+        autoescape=select_autoescape(),
+        trim_blocks=True,
     )
     environment.filters["size"] = size_label
     return environment.get_template(name)

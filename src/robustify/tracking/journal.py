@@ -15,8 +15,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from robustify.atomic import replacing
-from robustify.credentials import without_credentials
 from robustify.errors import InputError
+from robustify.tracking.credentials import without_credentials
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from robustify.training.watch import Seen, Watch, look
 from robustify.uncertainty import UncertaintySet
-from robustify.watch import Seen, Watch, look
 
 Ending = Literal["catastrophic_overfitting", "patience"]
 

@@ -12,15 +12,15 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from robustify.augmentation import flip, translate
-from robustify.averaging import WeightAverage
-from robustify.devices import autocast, choose_precision
+from robustify.machine.devices import autocast, choose_precision
 from robustify.nets import initialise
 from robustify.objectives import Objective
-from robustify.optimisers import make_descent
-from robustify.recipe import Epoch, Recipe
-from robustify.selection import Selection
 from robustify.storage import Tensors
+from robustify.training.augmentation import flip, translate
+from robustify.training.averaging import WeightAverage
+from robustify.training.optimisers import make_descent
+from robustify.training.recipe import Epoch, Recipe
+from robustify.training.selection import Selection
 
 NO_STEP = -1
 # far above what any objective gives a net that learns; a net that guesses one of ten classes has 2.3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from robustify.checks.spelling import did_you_mean, option_problems, shown, takes
 from robustify.errors import InputError
-from robustify.spelling import did_you_mean, option_problems, shown, takes
 
 # name and options of a part
 Options = Mapping[str, Any]

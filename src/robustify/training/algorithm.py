@@ -10,19 +10,17 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from robustify.allocator import keep_freed_memory
-from robustify.checkpoints import Checkpoints
-from robustify.course import LARGEST_LOSS, Course
-from robustify.devices import choose_device
 from robustify.errors import InputError
-from robustify.held_out import split
-from robustify.interruption import Interruption
+from robustify.machine.allocator import keep_freed_memory
+from robustify.machine.devices import choose_device
+from robustify.machine.interruption import Interruption
+from robustify.machine.shortage import is_memory_shortage
 from robustify.objectives import Objective, SetObjective
-from robustify.recipe import Epoch, Recipe
-from robustify.selection import Selection
-from robustify.shortage import is_memory_shortage
-
-__all__ = ["DivergenceError", "Epoch", "OutOfMemoryError", "Recipe", "train"]
+from robustify.training.checkpoints import Checkpoints
+from robustify.training.course import LARGEST_LOSS, Course
+from robustify.training.held_out import split
+from robustify.training.recipe import Epoch, Recipe
+from robustify.training.selection import Selection
 
 logger = logging.getLogger(__name__)
 

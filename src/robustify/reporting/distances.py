@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from robustify.figures import STYLE, adversarial_grid, line_of
-from robustify.gallery import COLUMNS
+from robustify.reporting.figures import STYLE, adversarial_grid, line_of
+from robustify.reporting.gallery import COLUMNS
 from robustify.storage import Tensors
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
-from robustify.statements import attack_label
+from robustify.reporting.statements import attack_label
 
 Array = npt.NDArray[Any]
 

@@ -1,0 +1,1 @@
+"""What MLflow is told, whether or not it can be reached."""
