@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from robustify.answers import device_of
 from robustify.errors import InputError
 from robustify.images import require_bytes
 from robustify.intervals import interval_of, largest_margins
@@ -41,7 +42,7 @@ def certified_accuracy(
     if len(images) == 0:
         raise InputError("there are no images to certify")
     require_bytes(images)
-    device = next(net.parameters()).device
+    device = device_of(net)
     exact = copy.deepcopy(net).double().eval()
     certified = 0
     with torch.no_grad():

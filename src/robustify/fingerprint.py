@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent
 
 # what dvc.yaml lists as the code of a training, too
 CODE = (
+    "answers.py",
     "intervals.py",
     "logits.py",
     "machine/devices.py",
@@ -30,6 +31,7 @@ CODE = (
 
 # what dvc.yaml lists as the code of a verification
 VERIFICATION_CODE = (
+    "answers.py",
     "attacks",
     "gates.py",
     "logits.py",
@@ -44,6 +46,7 @@ VERIFICATION_CODE = (
 
 # what dvc.yaml lists as the code of an adversarial set
 ADVERSARIAL_SET_CODE = (
+    "answers.py",
     "logits.py",
     "machine/devices.py",
     "maximisers.py",

@@ -12,13 +12,19 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
+from robustify.answers import (
+    BATCH_SIZE,
+    answer,
+    class_of,
+    device_of,
+    pixels,
+    require_batch_size,
+)
 from robustify.errors import InputError
 from robustify.logits import are_probabilities
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.uncertainty import LinfBall, UncertaintySet, perturbation_norm
-
-BATCH_SIZE = 500
 
 
 @torch.no_grad()
@@ -31,13 +37,12 @@ def predict(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -> 
         batch_size: images a forward pass.
 
     Raises:
-        ValueError: if an output isn't finite, or isn't of shape (images, classes).
+        ValueError: if an output isn't finite, or isn't of shape (images, classes), images aren't of shape (N, C, H, W), or
+            ``batch_size`` is below 1.
     """
-    device = _device(net)
+    require_batch_size(batch_size)
     with evaluation_mode(net), full_precision():
-        classes = [
-            _class_of(net, _pixels(batch, device)).cpu() for batch in images.split(batch_size)
-        ]
+        classes = [class_of(net, pixels(batch, net)).cpu() for batch in images.split(batch_size)]
     return torch.cat(classes) if classes else torch.empty(0, dtype=torch.int64)
 
 
@@ -74,22 +79,23 @@ def epsilon_sweep(
         ValueError: if there are no images, pixels or labels are out of range, an output isn't finite, the net gives the
             probabilities of a softmax, or an epsilon is negative or not finite.
     """
+    require_batch_size(batch_size)
     _require_measurable(net, images, labels, attacked=True)
     for epsilon in epsilons:
         if not 0 <= epsilon < float("inf"):
             raise InputError(f"epsilon is {epsilon}; it must be >= 0 and finite")
-    device = _device(net)
+    device = device_of(net)
     right = dict.fromkeys(epsilons, 0)
     with evaluation_mode(net), full_precision():
         for batch, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-            x, y = _pixels(batch, device), y.to(device)
+            x, y = pixels(batch, net), y.to(device, torch.int64)
             gradient = input_gradient(net, x, y)
             for epsilon in epsilons:
                 attacked = x
                 if epsilon > 0:
                     attacked = x + LinfBall(radius=epsilon).steepest_ascent(gradient, x)
                 with torch.no_grad():
-                    right[epsilon] += int((_class_of(net, attacked) == y).sum())
+                    right[epsilon] += int((class_of(net, attacked) == y).sum())
     return {epsilon: count / len(images) for epsilon, count in right.items()}
 
 
@@ -154,6 +160,7 @@ def attack(
         ValueError: if there are no images or no sets, pixels or labels are out of range, an output isn't finite, the net gives
             the probabilities of a softmax, or a name isn't that of its set.
     """
+    require_batch_size(batch_size)
     _require_measurable(net, images, labels, attacked=True)
     if not uncertainty_sets:
         raise InputError("uncertainty_sets is empty; give at least one")
@@ -162,19 +169,19 @@ def attack(
             raise InputError(
                 f"uncertainty_sets[{name!r}] is a set named {uncertainty_set.name!r}; use that name"
             )
-    device = _device(net)
+    device = device_of(net)
     found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in uncertainty_sets}
     with evaluation_mode(net), full_precision():
         for start in range(0, len(images), batch_size):
-            x = _pixels(images[start : start + batch_size], device)
-            y = labels[start : start + batch_size].to(device)
+            x = pixels(images[start : start + batch_size], net)
+            y = labels[start : start + batch_size].to(device, torch.int64)
             with torch.no_grad():
-                right = _class_of(net, x) == y
+                right = class_of(net, x) == y
             gradient = input_gradient(net, x, y)
             for name, uncertainty_set in uncertainty_sets.items():
                 worst = x + uncertainty_set.steepest_ascent(gradient, x)
                 with torch.no_grad():
-                    prediction = _class_of(net, worst)
+                    prediction = class_of(net, worst)
                 success = right & (prediction != y)
                 found[name].append(
                     {
@@ -225,43 +232,17 @@ def _require_measurable(
         )
     with evaluation_mode(net), full_precision():
         # two, for one answer to all images would be the right shape for one
-        logits = _logits_of(net, _pixels(images[:2], _device(net)))
+        logits = answer(net, pixels(images[:2], net))
     # the loss would take the softmax of a softmax, and its gradient would be small where it should be large
     if attacked and are_probabilities(logits):
         raise InputError(
             "the net gives probabilities; it must give logits: leave its last softmax out"
         )
     classes = logits.shape[1]
+    whole = not labels.is_floating_point()
     fits = labels.shape == (len(images),) and bool(((labels >= 0) & (labels < classes)).all())
-    if not fits:
+    if not whole or not fits:
         raise InputError(
             f"labels are {labels.dtype} of shape {tuple(labels.shape)}; they must be {len(images)} of the net's classes, "
-            f"0 to {classes - 1}"
+            f"0 to {classes - 1}, as whole numbers"
         )
-
-
-def _pixels(images: Tensor, device: torch.device) -> Tensor:
-    x = images.to(device).contiguous(memory_format=torch.channels_last)
-    return x.float().div_(255) if x.dtype == torch.uint8 else x
-
-
-def _device(net: nn.Module) -> torch.device:
-    return next(net.parameters()).device
-
-
-def _class_of(net: nn.Module, x: Tensor) -> Tensor:
-    logits = _logits_of(net, x)
-    # the largest of several NaN would be the first class, right on a tenth of the images
-    if not bool(logits.isfinite().all()):
-        raise InputError("the net's outputs aren't finite; it can't be measured")
-    return logits.argmax(dim=1)
-
-
-def _logits_of(net: nn.Module, x: Tensor) -> Tensor:
-    logits: Tensor = net(x)
-    # other shapes would be broadcast against the labels
-    if logits.ndim != 2 or len(logits) != len(x):
-        raise InputError(
-            f"the net's output for {len(x)} images has shape {tuple(logits.shape)}; it must be ({len(x)}, classes)"
-        )
-    return logits

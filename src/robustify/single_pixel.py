@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from robustify.answers import BATCH_SIZE, device_of, pixels
 from robustify.errors import InputError
 from robustify.images import require_bytes
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
-from robustify.measurement import BATCH_SIZE, predict
+from robustify.measurement import predict
 
 
 def flipped_by_promising_pixels(
@@ -39,11 +40,11 @@ def flipped_by_promising_pixels(
         InputError: if the images aren't uint8, or an answer isn't finite.
     """
     require_bytes(images)
-    device = next(net.parameters()).device
+    device = device_of(net)
     found = []
     with evaluation_mode(net), full_precision():
         for batch, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-            x, y = _pixels(batch, device), y.to(device)
+            x, y = pixels(batch, net), y.to(device)
             gradient = input_gradient(net, x, y)
             extreme = (gradient > 0).to(x.dtype)
             gain = (gradient * (extreme - x)).sum(dim=1).flatten(1)
@@ -75,12 +76,12 @@ def flipped_by_any_pixel(
         InputError: if the images aren't uint8, or an answer isn't finite.
     """
     require_bytes(images)
-    device = next(net.parameters()).device
+    device = device_of(net)
     right = predict(net, images) == labels
     flipped = torch.zeros(len(images), dtype=torch.bool)
     with evaluation_mode(net), full_precision():
         for index in right.nonzero()[:, 0].tolist():
-            x = _pixels(images[index : index + 1], device)
+            x = pixels(images[index : index + 1], net)
             flipped[index] = any(
                 bool((_classes(net, tried) != labels[index].to(device)).any())
                 for tried in _every_pixel(x).split(batch_size)
@@ -114,7 +115,3 @@ def _classes(net: nn.Module, x: Tensor) -> Tensor:
             "the net's outputs aren't finite where a pixel is black or white; no flip can be told from that"
         )
     return logits.argmax(dim=1)
-
-
-def _pixels(batch: Tensor, device: torch.device) -> Tensor:
-    return batch.to(device).contiguous(memory_format=torch.channels_last).float().div_(255)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from robustify.answers import BATCH_SIZE, class_of, device_of, pixels
 from robustify.errors import InputError
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
-from robustify.measurement import BATCH_SIZE
 from robustify.uncertainty import make_uncertainty_set
 
 Accuracies = dict[str, dict[float, float]]
@@ -36,7 +36,7 @@ def accuracy_under_steps(
         batch_size: images a pass.
 
     Raises:
-        InputError: if there are no images, a norm is unknown or a radius isn't positive.
+        InputError: if there are no images, a norm is unknown, a radius isn't positive or an output isn't finite.
     """
     if len(images) == 0:
         raise InputError("accuracy of no images is undefined; give at least one")
@@ -45,17 +45,16 @@ def accuracy_under_steps(
         for norm, chosen in radii.items()
         for radius in chosen
     }
-    device = next(net.parameters()).device
+    device = device_of(net)
     right = dict.fromkeys(balls, 0)
     with evaluation_mode(net), full_precision():
         for batch, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-            x = batch.to(device).contiguous(memory_format=torch.channels_last).float().div_(255)
-            y = y.to(device)
+            x, y = pixels(batch, net), y.to(device)
             gradient = input_gradient(net, x, y)
             for ball, uncertainty_set in balls.items():
                 worst = x + uncertainty_set.steepest_ascent(gradient, x)
                 with torch.no_grad():
-                    right[ball] += int((net(worst).argmax(dim=1) == y).sum())
+                    right[ball] += int((class_of(net, worst) == y).sum())
     return {
         norm: {radius: right[norm, radius] / len(images) for radius in chosen}
         for norm, chosen in radii.items()

@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from robustify.attacks.answers import checked_logits
+from robustify.answers import device_of
+from robustify.attacks.attackable import checked_logits
 from robustify.errors import InputError
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
@@ -89,7 +90,7 @@ def smallest_perturbations(
 
     Raises:
         ValueError: if a count is below 1, there are no images, a target isn't a wrong class of the net, or net, images or
-            labels can't be attacked (see :func:`robustify.attacks.answers.checked_logits`).
+            labels can't be attacked (see :func:`robustify.attacks.attackable.checked_logits`).
     """
     counts = {"search_steps": search_steps, "iterations": iterations, "batch_size": batch_size}
     for name, value in {**counts, "candidates": 1 if candidates is None else candidates}.items():
@@ -98,7 +99,7 @@ def smallest_perturbations(
     if len(images) == 0:
         raise InputError("there are no images to perturb")
     checked_logits(net, images, labels, batch_size=batch_size)
-    device = next(net.parameters()).device
+    device = device_of(net)
     x = images.to(device).float().div(255) if images.dtype == torch.uint8 else images.to(device)
     y = labels.to(device)
     with evaluation_mode(net), full_precision():

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from robustify.answers import device_of
 from robustify.errors import InputError
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
@@ -136,7 +137,7 @@ def clipping_loss(
         ``clipped_length``, the mean l2 norm of the clipped step as a share of the radius, and
         ``off_plane``, the mean share of the clipped step's own norm that is orthogonal to the plane.
     """
-    device = next(net.parameters()).device
+    device = device_of(net)
     chosen = torch.linspace(0, len(images) - 1, min(count, len(images))).long()
     lengths, shares = [], []
     with evaluation_mode(net), full_precision():

@@ -151,8 +151,8 @@ def test_what_is_no_answer_an_image_is_refused_by_name(five_classes: Problem) ->
 
     for change, complaint in (
         (lambda logits: (logits, logits), "output is a tuple; it must be a tensor"),
-        (lambda logits: logits[:1], r"shape \(1, 5\) for 40 images"),
-        (lambda logits: logits.flatten(), r"shape \(200,\) for 40 images"),
+        (lambda logits: logits[:1], r"for 40 images has shape \(1, 5\)"),
+        (lambda logits: logits.flatten(), r"for 40 images has shape \(200,\)"),
     ):
         with pytest.raises(InputError, match=complaint):
             robust_accuracy(
@@ -172,6 +172,30 @@ def test_what_is_no_answer_an_image_is_refused_by_name(five_classes: Problem) ->
             BALL,
             seed=0,
         )
+
+
+def test_too_few_classes_are_told_before_the_first_attack(five_classes: Problem) -> None:
+    class Three(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = five_classes.net
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.net(x)[:, :3]
+
+    ran: list[AttackState] = []
+    chosen = five_classes.labels < 3
+    with pytest.raises(InputError, match="apgd_t needs at least 4 classes; the net has 3"):
+        robust_accuracy(
+            Three(),
+            five_classes.images[chosen],
+            five_classes.labels[chosen],
+            AutoAttack(),
+            BALL,
+            seed=0,
+            on_attack_end=ran.append,
+        )
+    assert not ran
 
 
 def test_progress_counts_down(five_classes: Problem) -> None:

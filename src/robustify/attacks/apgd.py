@@ -171,6 +171,7 @@ class ApgdDlr(_Apgd):
     """Auto-PGD on the difference of logits ratio."""
 
     name = "apgd_dlr"
+    least_classes = 3
 
     def losses(self, logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
         return dlr(logits, labels)
@@ -191,6 +192,7 @@ class ApgdTargeted(_Apgd):
     """
 
     name = "apgd_t"
+    least_classes = 4
 
     def __init__(
         self,

@@ -21,9 +21,11 @@ class Attack(ABC):
 
     Attributes:
         name: the attack's name in configuration and tables.
+        least_classes: how many logits its loss takes.
     """
 
     name: ClassVar[str]
+    least_classes: ClassVar[int] = 2
 
     @abstractmethod
     def run(

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from robustify.attacks.answers import checked_logits, logits_of
+from robustify.answers import BATCH_SIZE, device_of, dtype_of, logits_of
+from robustify.attacks.attackable import checked_logits
 from robustify.attacks.base import Attack, ball_in_box
 from robustify.errors import InputError
 from robustify.gates import outputs_are_logits
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
-from robustify.measurement import BATCH_SIZE
 from robustify.uncertainty import UncertaintySet, perturbation_norm
 
 CLEAN = "clean"
@@ -143,7 +143,7 @@ def robust_accuracy(
     ball = ball_in_box(uncertainty_set)
     setting = _Setting(net, images, labels, ball, batch_size, on_progress, show_progress)
     if state is None:
-        state = setting.begin(seed)
+        state = setting.begin(parts, seed)
     else:
         _check(state, setting, parts, seed)
     for position, part in enumerate(parts):
@@ -168,9 +168,15 @@ class _Setting:
     on_progress: Callable[[Progress], None] | None
     show_progress: bool
 
-    def begin(self, seed: int) -> AttackState:
+    def begin(self, parts: tuple[Attack, ...], seed: int) -> AttackState:
         chosen = (self.net, self.images, self.labels)
         logits = checked_logits(*chosen, batch_size=self.batch_size)
+        for part in parts:
+            # the last part would say so hours later
+            if logits.shape[1] < part.least_classes:
+                raise InputError(
+                    f"{part.name} needs at least {part.least_classes} classes; the net has {logits.shape[1]}"
+                )
         right = logits.argmax(dim=1) == self.labels.cpu()
         return AttackState(
             norm=self.uncertainty_set.name,
@@ -222,7 +228,7 @@ class _Setting:
         with evaluation_mode(self.net), full_precision():
             candidates = attack.run(
                 self.net,
-                x.to(self._device),
+                x.to(self._device, dtype_of(self.net)),
                 labels.to(self._device),
                 self.uncertainty_set,
                 generator=generator,
@@ -235,7 +241,7 @@ class _Setting:
 
     @property
     def _device(self) -> torch.device:
-        return next(self.net.parameters()).device
+        return device_of(self.net)
 
 
 def lies_inside(candidates: Tensor, x: Tensor, uncertainty_set: UncertaintySet) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from robustify.answers import device_of, pixels
 from robustify.errors import InputError
 from robustify.machine.devices import full_precision
 from robustify.maximisers import (
@@ -123,7 +124,7 @@ def look(
         uncertainty_set: see :meth:`Watch.ball_of`.
         watch: how many images, how many steps.
     """
-    device = next(net.parameters()).device
+    device = device_of(net)
     attacks: tuple[Maximiser | None, ...] = (
         None,
         SteepestAscent(),
@@ -134,8 +135,7 @@ def look(
     generator = torch.Generator(device).manual_seed(_SEED)
     with evaluation_mode(net), full_precision():
         for batch, y in zip(images.split(_BATCH_SIZE), labels.split(_BATCH_SIZE), strict=True):
-            x = batch.to(device).contiguous(memory_format=torch.channels_last).float().div_(255)
-            y = y.to(device)
+            x, y = pixels(batch, net), y.to(device)
             for position, attack in enumerate(attacks):
                 worst = x
                 if attack is not None:

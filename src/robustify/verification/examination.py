@@ -10,8 +10,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from robustify.answers import BATCH_SIZE, device_of, logits_of, pixels
 from robustify.attacks import Attack, Pgd, robust_accuracy
-from robustify.attacks.answers import logits_of, pixels
 from robustify.attacks.base import ascend, ball_in_box
 from robustify.attacks.losses import cross_entropy
 from robustify.gates import (
@@ -33,7 +33,7 @@ from robustify.gates import (
 from robustify.levels import size_label
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
-from robustify.measurement import BATCH_SIZE, predict
+from robustify.measurement import predict
 from robustify.uncertainty import NormBall, perturbation_norm
 
 # of the radius; a short attack must be able to cross the ball
@@ -248,14 +248,14 @@ class _Inspected:
         )
         with evaluation_mode(self.net), full_precision():
             for x, y in parts:
-                yield pixels(x, self._device), y.to(self._device)
+                yield pixels(x, self.net), y.to(self._device)
 
     def _generator(self) -> torch.Generator:
         return torch.Generator(self._device).manual_seed(self.seed)
 
     @property
     def _device(self) -> torch.device:
-        return next(self.net.parameters()).device
+        return device_of(self.net)
 
 
 def _margin(logits: Tensor, labels: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from robustify.answers import device_of, logits_of, pixels
 from robustify.attacks import Attack, AttackState, Progress, robust_accuracy
-from robustify.attacks.answers import logits_of, pixels
 from robustify.attacks.base import ball_in_box
 from robustify.errors import InputError
 from robustify.fingerprint import VERIFICATION_CODE, fingerprint
@@ -166,7 +166,7 @@ def _key(
 ) -> str:
     # what a net answers may hang on more than its layers and weights
     known = images[:_KNOWN_BY]
-    moved = _MOVED * pixels(known, known.device)
+    moved = _MOVED * pixels(known, net)
     answers = {
         "logits": logits_of(net, known, batch_size=_KNOWN_BY),
         "moved": logits_of(net, moved, batch_size=_KNOWN_BY),
@@ -178,7 +178,7 @@ def _key(
         "ball": [ball.name, ball.radius],
         "batch_size": batch_size,
         "seed": seed,
-        "device": next(net.parameters()).device.type,
+        "device": device_of(net).type,
     }
     return fingerprint(settings, VERIFICATION_CODE)
 

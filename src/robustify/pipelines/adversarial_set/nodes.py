@@ -90,9 +90,10 @@ def require_examples(
     Raises:
         ValueError: if no example succeeds.
     """
+    from robustify.answers import BATCH_SIZE
     from robustify.errors import InputError
     from robustify.machine.devices import choose_device
-    from robustify.measurement import BATCH_SIZE, attack
+    from robustify.measurement import attack
 
     net, sets = model.net.to(choose_device(device)), _sets_of(adversarial_set)
     images, labels = test_data.tensors["images"], test_data.tensors["labels"]

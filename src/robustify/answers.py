@@ -1,0 +1,106 @@
+"""What goes into a net that is measured, and what comes out: in one form, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from robustify.errors import InputError
+from robustify.machine.devices import full_precision
+from robustify.maximisers import evaluation_mode
+
+BATCH_SIZE = 500
+
+
+def device_of(net: nn.Module) -> torch.device:
+    """Return where the net's weights and buffers are; the CPU if it has none."""
+    return next((tensor.device for tensor in _state(net)), torch.device("cpu"))
+
+
+def dtype_of(net: nn.Module) -> torch.dtype:
+    """Return what the net's weights and buffers are numbers of; float32 if it has none."""
+    kinds = (tensor.dtype for tensor in _state(net) if tensor.is_floating_point())
+    return next(kinds, torch.float32)
+
+
+def _state(net: nn.Module) -> Iterator[Tensor]:
+    return chain(net.parameters(), net.buffers())
+
+
+def require_batch_size(batch_size: int) -> None:
+    """Refuse a number of images a pass that isn't a whole number from 1 on.
+
+    Raises:
+        InputError: naming it.
+    """
+    if type(batch_size) is not int or batch_size < 1:
+        raise InputError(f"batch_size is {batch_size!r}; it must be a whole number, at least 1")
+
+
+def pixels(images: Tensor, net: nn.Module) -> Tensor:
+    """Return images on the [0, 1] scale as the net takes them, in the layout that measurements use.
+
+    Args:
+        images: uint8 or float in [0, 1], shape (N, C, H, W).
+        net: says on which device and in which floating-point numbers, float32 as a rule.
+
+    Raises:
+        InputError: if they are of another type or shape.
+    """
+    if images.ndim != 4:
+        raise InputError(f"images have shape {tuple(images.shape)}; it must be (N, C, H, W)")
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise InputError(f"images are {images.dtype}; they must be uint8, or floats in [0, 1]")
+    x = images.to(device_of(net)).contiguous(memory_format=torch.channels_last)
+    return (x.float().div_(255) if x.dtype == torch.uint8 else x).to(dtype_of(net))
+
+
+def answer(net: nn.Module, x: Tensor) -> Tensor:
+    """Return the net's logits, shape (N, K).
+
+    Raises:
+        InputError: if its output is no tensor of that shape; any other would be broadcast against the labels.
+    """
+    logits = net(x)
+    if not isinstance(logits, Tensor):
+        raise InputError(f"the net's output is a {type(logits).__name__}; it must be a tensor")
+    if logits.ndim != 2 or len(logits) != len(x):
+        raise InputError(
+            f"the net's output for {len(x)} images has shape {tuple(logits.shape)}; it must be ({len(x)}, classes)"
+        )
+    return logits
+
+
+def class_of(net: nn.Module, x: Tensor) -> Tensor:
+    """Return the net's class of each image, int64, shape (N,).
+
+    Raises:
+        InputError: as :func:`answer`, or if an output isn't finite.
+    """
+    logits = answer(net, x)
+    # the largest of several NaN would be the first class, right on a tenth of the images
+    if not bool(logits.isfinite().all()):
+        raise InputError("the net's outputs aren't finite; it can't be measured")
+    return logits.argmax(dim=1)
+
+
+@torch.no_grad()
+def logits_of(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -> Tensor:
+    """Return the net's logits in eval mode, as float32, on the CPU, shape (N, K).
+
+    Args:
+        net: maps images in [0, 1] to logits.
+        images: uint8 or float in [0, 1], shape (N, C, H, W), N ≥ 1.
+        batch_size: images a forward pass.
+
+    Raises:
+        InputError: if ``batch_size`` is below 1, or as :func:`pixels` and :func:`answer`.
+    """
+    require_batch_size(batch_size)
+    with evaluation_mode(net), full_precision():
+        return torch.cat(
+            [answer(net, pixels(batch, net)).float().cpu() for batch in images.split(batch_size)]
+        )

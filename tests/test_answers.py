@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from robustify.answers import answer, device_of, logits_of, pixels
+from robustify.attacks import Pgd, robust_accuracy
+from robustify.errors import InputError
+from robustify.measurement import attack, epsilon_sweep, predict
+from robustify.uncertainty import make_uncertainty_set
+
+BALL = make_uncertainty_set("linf", radius=0.2)
+
+
+class Brightness(nn.Module):
+    """Has no weights: class 1 of an image whose mean is above one half, else class 0."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        bright = x.flatten(1).mean(dim=1, keepdim=True) - 0.5
+        return torch.cat([-bright, bright], dim=1)
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.tensor([0, 64, 120, 140, 200, 255], dtype=torch.uint8)[:, None, None, None].expand(
+        -1, 3, 2, 2
+    )
+
+
+LABELS = torch.tensor([0, 0, 0, 1, 1, 1])
+
+
+def test_a_net_without_weights_is_measured_too(images) -> None:
+    net = Brightness()
+    assert device_of(net) == torch.device("cpu")
+    assert predict(net, images).tolist() == LABELS.tolist()
+    # a step of 0.2 takes means from 120 to 140 of 255 across one half, and no others
+    assert epsilon_sweep(net, images, LABELS, [0.0, 0.2]) == {0.0: 1.0, 0.2: 4 / 6}
+    assert attack(net, images, LABELS, {"linf": BALL}).source.tolist() == [2, 3]
+    found = robust_accuracy(net, images, LABELS, Pgd(steps=3), BALL, seed=0, show_progress=False)
+    assert found.robust_accuracy == 4 / 6
+
+
+def test_buffers_tell_the_device_of_a_net_without_weights() -> None:
+    net = nn.BatchNorm2d(3, affine=False).to("meta")
+    assert device_of(net) == torch.device("meta")
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+def test_floats_of_any_size_are_measured_in_float32(images, kind: torch.dtype) -> None:
+    seen = []
+
+    class Seeing(Brightness):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x.dtype)
+            return super().forward(x)
+
+    floats = (images.double() / 255).to(kind)
+    assert predict(Seeing(), floats).tolist() == LABELS.tolist()
+    assert epsilon_sweep(Seeing(), floats, LABELS, [0.2]) == {0.2: 4 / 6}
+    assert set(seen) == {torch.float32}
+
+
+def test_a_net_of_other_numbers_is_measured_in_its_own(images) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).double()
+    with torch.no_grad():
+        net[1].weight.copy_(torch.tensor([-1.0, 1.0])[:, None].expand(2, 12) / 12)
+        net[1].bias.copy_(torch.tensor([0.5, -0.5]))
+    assert predict(net, images).tolist() == LABELS.tolist()
+    assert epsilon_sweep(net, images, LABELS, [0.2]) == {0.2: 4 / 6}
+    assert attack(net, images, LABELS, {"linf": BALL}).source.tolist() == [2, 3]
+    found = robust_accuracy(net, images, LABELS, Pgd(steps=3), BALL, seed=0, show_progress=False)
+    assert found.robust_accuracy == 4 / 6
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int16, torch.int32])
+def test_labels_may_be_whole_numbers_of_any_size(images, kind: torch.dtype) -> None:
+    labels = LABELS.to(kind)
+    assert epsilon_sweep(Brightness(), images, labels, [0.2]) == {0.2: 4 / 6}
+    examples = attack(Brightness(), images, labels, {"linf": BALL})
+    assert examples.labels.dtype == torch.int64
+    assert examples.labels.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, True])
+def test_a_batch_that_holds_no_whole_number_of_images_is_refused(images, size: object) -> None:
+    message = re.escape(f"batch_size is {size!r}; it must be a whole number, at least 1")
+    for measure in (
+        lambda: predict(Brightness(), images, batch_size=size),
+        lambda: logits_of(Brightness(), images, batch_size=size),
+        lambda: epsilon_sweep(Brightness(), images, LABELS, [0.1], batch_size=size),
+        lambda: attack(Brightness(), images, LABELS, {"linf": BALL}, batch_size=size),
+        lambda: robust_accuracy(Brightness(), images, LABELS, Pgd(), BALL, batch_size=size, seed=0),
+    ):
+        with pytest.raises(InputError, match=message):
+            measure()
+
+
+def test_what_are_no_images_and_labels_is_refused_by_name(images) -> None:
+    with pytest.raises(InputError, match=r"images are torch\.int32; they must be uint8, or floats"):
+        pixels(images.int(), Brightness())
+    with pytest.raises(
+        InputError, match=r"images have shape \(3, 2, 2\); it must be \(N, C, H, W\)"
+    ):
+        predict(Brightness(), images[0])
+    with pytest.raises(
+        InputError, match=r"labels are torch\.float32 .* must be 6 of .* as whole numbers"
+    ):
+        epsilon_sweep(Brightness(), images, LABELS.float(), [0.1])
+
+
+def test_an_answer_that_is_no_tensor_is_refused() -> None:
+    class Pair(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return x, x
+
+    with pytest.raises(InputError, match="output is a tuple; it must be a tensor"):
+        answer(Pair(), torch.zeros(2, 3, 2, 2))
