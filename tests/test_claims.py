@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from robustify.claims.__main__ import main, make_page
-from robustify.claims.page import _conclusions
 from robustify.claims.rules import CLAIMS, Finding, verdict_of
+from robustify.claims.sections import conclusions
 from robustify.errors import InputError
 from robustify.significance import over_seeds
 
@@ -87,7 +87,9 @@ def details() -> dict[str, Any]:
                     "0.1": over_seeds([under_steps[net]]),
                     "0.2": over_seeds([under_steps[net] - 0.1]),
                 },
+                "clean": over_seeds([0.99]),
                 "step_images": 1000,
+                "step_clean": over_seeds([0.99]),
                 "steps": {"l2": {"1": over_seeds([0.5])}},
                 "attacked": [],
                 "failed_gates": [],
@@ -137,13 +139,19 @@ def test_transfer_to_other_architectures_counts_apart(
         transfer["matrix"]["l2"][row]["linf"] = cell(50, 2, 0.5)
     found = {finding.subject: finding.holds for finding in decide("C6", summary, details)}
     assert found == {
-        **{f"l2 examples of {row}, nets": True for row in ("baseline", "control", "l2")},
-        **{
-            f"l2 examples of {row}, other architectures": False
-            for row in ("baseline", "control", "l2")
-        },
-        "l2 examples of linf, other architectures": True,
+        "l2 examples of baseline, control, l2: nets of the same architecture": True,
+        # whose examples fool each of the rest as before
+        "l2 examples of linf: nets of another architecture": True,
+        "l2 examples of baseline, control, l2: nets of another architecture": False,
     }
+    assert [finding.measured for finding in decide("C6", summary, details)] == [
+        "50 examples a net, tried 6 times; 6 times they fool more often than their originals do; "
+        "accuracy on them 60.00 %, on their originals 100.00 %",
+        "50 examples a net, tried 3 times; 3 times they fool more often than their originals do; "
+        "accuracy on them 60.00 %, on their originals 100.00 %",
+        "50 examples a net, tried 3 times; 0 times they fool more often than their originals do; "
+        "accuracy on them 96.00 %, on their originals 100.00 %",
+    ]
 
 
 def test_all_claims_hold_where_the_numbers_say_so(
@@ -201,7 +209,8 @@ def test_times_that_say_nothing_are_doubted(
     nets = details["nets"]
 
     def costs() -> dict[str, str]:
-        found = decide("C4", summary, details)
+        found = [each for each in decide("C4", summary, details) if "cost" in each.subject]
+        assert all((each.holds is None) == ("relied on" in each.measured) for each in found)
         return {finding.subject: finding.measured for finding in found if "cost" in finding.subject}
 
     # one slow epoch of many is no reason
@@ -216,8 +225,54 @@ def test_times_that_say_nothing_are_doubted(
     assert "relied on" not in told["linf: cost"]
     nets["baseline"]["curves"]["seconds"] = [[10.0, 30.0, 10.0, 30.0]]
     assert all("relied on" in told for told in costs().values())
+    # parts that can't be told have no say
+    assert verdict_of(decide("C4", summary, details)) == "held where it can be told"
     nets["l2"]["curves"]["seconds"] = nets["baseline"]["curves"]["seconds"] = [[20.0]]
     assert not any("relied on" in told for told in costs().values())
+
+
+def test_epochs_count_however_near_is_meant(
+    summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    nets = details["nets"]
+    for net, curve in {
+        "baseline": [0.9, 0.9862, 0.9895, 0.99],
+        "control": [0.9, 0.9862, 0.9895, 0.99],
+        "l2": [0.9, 0.9862, 0.9895, 0.99],
+        # within half a point as soon, within a tenth an epoch later
+        "linf": [0.9, 0.9862, 0.9885, 0.99],
+    }.items():
+        nets[net]["curves"] = {"test_accuracy": [curve], "seconds": [[10.0] * 4]}
+    found = {each.subject: each for each in decide("C4", summary, details)}
+    assert found["l2: epochs"].holds is True
+    assert found["linf: epochs"].holds is False
+    assert found["linf: epochs"].measured == (
+        "within 0.5 points of its final accuracy after 2.0 epochs, standard nets after 2.0; "
+        "within 0.1 points of its final accuracy after 4.0 epochs, standard nets after 3.0"
+    )
+    nets["control"]["curves"]["test_accuracy"] = [[0.9, 0.92, 0.95, 0.99]]
+    found = {each.subject: each for each in decide("C4", summary, details)}
+    assert found["linf: epochs"].holds is None
+    assert "(as many as there are, so that it says nothing)" in found["linf: epochs"].measured
+
+
+def test_leads_under_other_steps_are_told_and_the_better_standard_net_counts(
+    summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    for net, (small, large) in {
+        "baseline": (0.5, 0.2), "control": (0.6, 0.1), "l2": (0.7, 0.15), "linf": (0.55, 0.3),
+    }.items():  # fmt: skip
+        details["nets"][net]["steps"] = {"l2": {"1": over_seeds([small]), "2": over_seeds([large])}}
+    for net, left in {"baseline": 0.2, "control": 0.5, "l2": 0.4, "linf": 0.9}.items():
+        details["nets"][net]["attacked"] = [
+            {"norm": "linf", "epsilon": 0.1, "images": 200, "accuracy": over_seeds([left])}
+        ]
+    found = {each.subject: each for each in decide("C3", summary, details)}
+    assert "; under l2 steps at 1 of 2 radii;" in found["l2"].measured
+    assert "; under l2 steps at 1 of 2 radii;" in found["linf"].measured
+    assert "(linf 0.1, 200 images) 40.00 % against 50.00 %" in found["l2"].measured
+    # neither is what the rule asks for
+    assert found["l2"].holds is True
 
 
 def test_nothing_holds_where_no_net_does(summary: dict[str, Any], details: dict[str, Any]) -> None:
@@ -299,14 +354,22 @@ def test_other_settings_have_a_section_of_their_own_and_no_say_in_the_verdicts(
         other["nets"][net]["test_accuracy"] = {"mean": 0.5, "std": None, "values": [0.5]}
     store(data, "mnist/paper", other, {**details, "environment": "paper"})
     page = make_page(data, docs).read_text()
-    section = page.partition("## MNIST with the settings of `conf/paper`")[2].partition("\n## ")[0]
+    section = page.partition("## MNIST, `conf/paper`")[2].partition("\n## ")[0]
     assert "kedro run --env=paper --pipeline=mnist_seeds" in section
     assert "50.00" in section
     missing = "* MNIST: the authors' settings, `conf/paper`, in full: `kedro run --env=paper --pipeline=mnist_robust`\n"
     assert missing in alone
     once = "* MNIST, on more than one seed: transfer between nets"
     assert once + "\n" in alone
-    rest = page.replace("## MNIST with the settings of `conf/paper`" + section + "\n", "")
+    rest = page.replace("## MNIST, `conf/paper`" + section + "\n", "")
+    # a column beside the verdicts, which it has no part of
+    lines = rest.split("\n")
+    first = lines.index("## The claims") + 2
+    for place in range(first, first + 2 + len(CLAIMS)):
+        *kept, verdict, end = lines[place].split(" |")
+        assert verdict in (" MNIST, `conf/paper` (no part of it)", " ---", " held")
+        lines[place] = " |".join([*kept, end])
+    rest = "\n".join(lines)
     assert rest == alone.replace(missing, "").replace(once, once + ", the settings of `conf/paper`")
     assert (docs / "results/mnist_paper.json").is_file()
     assert json.loads((docs / "results/mnist.json").read_text()) == summary
@@ -439,7 +502,7 @@ def test_the_page_shows_what_strong_attacks_left(
     }  # fmt: skip
     (tmp_path / "docs/results/verification.json").write_text(json.dumps([entry]))
     page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
-    row = "| mnist | linf_strong | linf 0.3 | 10,000 | 98.71 | – | 91.20 | 88.34 | 60 |"
+    row = "| mnist | linf_strong | linf 0.3 | 10,000 | 98.71 | – | 91.20 | 88.34 | – | 60 |"
     assert row in page
     assert "Commands: `kedro run --env=robust`" in page
     # which says nothing of the experiment's own nets
@@ -469,8 +532,8 @@ def test_readings_end_in_what_they_say_of_the_default() -> None:
             "pgd_images": [100] * 5,
         }
     )
-    assert list(_conclusions(table)) == [
-        "l1: no other reading is ahead of the exact step in any column.",
+    assert list(conclusions(table)) == [
+        "l1: no other reading is ahead of the exact step in any column shown here.",
         "l2: ahead of the exact step unclipped by 0.10 (test set), unclipped by 2.50 (PGD, ε = 0.1).",
     ]
 

@@ -33,7 +33,7 @@ def verification(
     *rows: dict[str, Any], radius: float = RADIUS, images: int = 10000, **changed: Any
 ):
     return {
-        "images": images, "measured": list(rows), "failed_gates": {},
+        "images": images, "measured": list(rows), "gates": [{"gate": "one"}, {"gate": "two"}], "failed_gates": {},
         "uncertainty_set": {"name": "linf", "radius": radius}, **changed,
     }  # fmt: skip
 
@@ -68,15 +68,17 @@ def test_an_entry_has_what_was_run_and_null_for_the_rest(tmp_path: Path) -> None
     other = verification(row("l1", 2.0, "pgd_20", 0.5), row("l1", 2.0, "pgd_50", 0.25))
     store(tmp_path, "cifar", "mine", other)
     mine, strong = run(tmp_path, tmp_path / "verification.json")
-    assert list(strong) == list(mine) == [*KEYS, "failed_gates"]
+    assert list(strong) == list(mine) == [*KEYS, "failed_gates", "all_attacks_accuracy", "gates"]
     assert strong == {
         "experiment": "mnist", "net": "linf_strong", "norm": "linf", "epsilon": 0.3, "images": 10000,
         "clean_accuracy": 0.99, "fgsm_accuracy": 0.95, "pgd_accuracy": 0.92, "autoattack_accuracy": 0.89,
         "seconds": 4032.2,
         "command": "kedro run --pipeline=mnist_verification"
         " --namespaces=mnist.linf_strong_full_verification --env=robust",
-        "failed_gates": [],
+        "failed_gates": [], "all_attacks_accuracy": 0.885, "gates": 2,
     }  # fmt: skip
+    # no row sums them up
+    assert mine["all_attacks_accuracy"] == 0.25
     assert (mine["fgsm_accuracy"], mine["pgd_accuracy"], mine["autoattack_accuracy"]) == (
         None,
         0.25,

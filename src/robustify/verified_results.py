@@ -32,8 +32,8 @@ def gather(data: Path, conf: Path) -> tuple[dict[tuple[str, str], list[dict[str,
     """Return the entries of every net with a stored full verification, and the nets that failed a sanity gate.
 
     An entry a ball: accuracies are shares, null where an attack wasn't run; ``pgd_accuracy`` is the lowest of all PGD
-    runs, ``seconds`` the time of the attacks, ``command`` what makes the numbers again, null if no configuration does.
-    ``failed_gates`` names the sanity gates that a net failed: what was measured of it isn't to be believed.
+    runs, ``all_attacks_accuracy`` what no attack broke, ``seconds`` the time of the attacks, ``command`` what makes the numbers again, null if no configuration does.
+    ``gates`` counts the sanity gates and ``failed_gates`` names those that a net failed: what was measured of it isn't to be believed.
 
     Args:
         data: folder of the project's data.
@@ -61,6 +61,8 @@ def gather(data: Path, conf: Path) -> tuple[dict[tuple[str, str], list[dict[str,
                 **_of_ball(found["measured"], norm, epsilon),
                 "command": command,
                 "failed_gates": list(found["failed_gates"]),
+                "all_attacks_accuracy": _after_all(found["measured"], norm, epsilon),
+                "gates": len(found["gates"]),
             }
             for norm, epsilon in dict.fromkeys(_ball(row) for row in found["measured"])
         ]
@@ -89,7 +91,7 @@ _BALL = ("norm", "epsilon")
 def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text())
-        if not {"images", "measured", "failed_gates", "uncertainty_set"} <= found.keys():
+        if not {"images", "measured", "gates", "failed_gates", "uncertainty_set"} <= found.keys():
             raise ValueError("keys are missing")
         if not all({*_BALL, "attack", "accuracy"} <= row.keys() for row in found["measured"]):
             raise ValueError("a measurement lacks its norm, epsilon, attack or accuracy")
@@ -115,6 +117,12 @@ def _of_ball(rows: list[dict[str, Any]], norm: str, epsilon: float) -> dict[str,
         "autoattack_accuracy": accuracies.get(AUTOATTACK),
         "seconds": round(sum(row.get("seconds", 0.0) for row in own), 1),
     }
+
+
+def _after_all(rows: list[dict[str, Any]], norm: str, epsilon: float) -> float:
+    """Return what no attack broke; of a single attack there is no summary."""
+    accuracies = {row["attack"]: row["accuracy"] for row in rows if _ball(row) == (norm, epsilon)}
+    return float(accuracies.get(_SUMMARY, min(accuracies.values())))
 
 
 def _environments(conf: Path) -> dict[str, dict[str, Experiment]]:

@@ -16,8 +16,11 @@ import pandas as pd
 
 from robustify.atomic import replacing
 from robustify.claims.beginnings import beginnings_of
-from robustify.claims.page import CAPTIONS, COMPLETE, PAPER_TABLES, Beginning, Stored, render
+from robustify.claims.page import render
+from robustify.claims.sections import CAPTIONS, PAPER_TABLES
+from robustify.claims.stored import COMPLETE, Beginning, Stored
 from robustify.errors import InputError
+from robustify.reporting import seed_figures
 from robustify.verified_results import RESULTS as VERIFIED
 from robustify.verified_results import stored_entries
 
@@ -56,6 +59,8 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
         for name, curves in beginnings_of(folder).items():
             if not (results / f"{folder.name}_{name}.json").is_file():
                 _write(results / f"{folder.name}_{name}{BEGINNING}.csv", curves.to_csv(index=False))
+    for path in sorted(results.glob(f"*{DETAILS}.json")):
+        _draw(path, results)
     stored = _load(results)
     if not stored:
         raise InputError(
@@ -87,6 +92,8 @@ def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> Non
     _write(results / f"{name}.json", _as_json(summary))
     _write(results / f"{name}{DETAILS}.json", _as_json(details))
     for figure in sorted((across / "figures").glob("*.png")):
+        if figure.name in _DRAWN:
+            continue
         with replacing(results / f"{name}_{figure.name}") as temporary:
             shutil.copyfile(figure, temporary)
 
@@ -95,6 +102,20 @@ def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> Non
 _PARTS = {
     "summary": {"seeds", "adversarial_set", "nets", "tests"},
     "details": {"environment", "seeds", "transfer", "single_pixel"},
+}
+
+
+def _draw(path: Path, results: Path) -> None:
+    """Draw what is of all seeds from what is stored of them, so that it stays in step with the page."""
+    details, name = _read(path, _PARTS["details"]), path.stem.removesuffix(DETAILS)
+    for file, draw in _DRAWN.items():
+        with replacing(results / f"{name}_{file}") as temporary:
+            draw(details).savefig(temporary, format="png", dpi=150)
+
+
+_DRAWN = {
+    "accuracy_versus_epsilon.png": seed_figures.accuracy_versus_epsilon,
+    "learning_curves.png": seed_figures.learning_curves,
 }
 
 

@@ -17,6 +17,8 @@ from robustify.reporting.figures import SMALL_EPSILON, STYLE, line_of
 _NORMS = {"linf": "$\\ell_\\infty$", "l2": "$\\ell_2$", "l1": "$\\ell_1$"}
 # of the training, to set the axis by: the first epochs would squeeze everything else into a line
 _LATE_SHARE = 0.5
+# points beyond which markers hide the line
+_MANY = 30
 
 
 def accuracy_versus_epsilon(details: Mapping[str, Any]) -> Figure:
@@ -43,13 +45,11 @@ def accuracy_versus_epsilon(details: Mapping[str, Any]) -> Figure:
                     [clean, *(accuracy["values"] for accuracy in sweep.values())],
                 )
             axes.set(xlabel="radius" + (" in levels of 255" if levels else ""), ylim=(0, 101))
-            axes.set_title(f"one {_NORMS[norm]} step", fontsize=10)
+            axes.set_title(f"one {_NORMS[norm]} step{_images(first, norm, details)}", fontsize=10)
             axes.set_xlim(left=0)
         panels[0].set_ylabel("accuracy on the attacked test set (%)")
         _legend(figure, panels[0])
-        figure.suptitle(
-            f"{details['title']}: one step against each net's own weights{_of(details)}"
-        )
+        figure.suptitle(f"{_title(details)}: one step against each net's own weights{_of(details)}")
     return figure
 
 
@@ -65,15 +65,17 @@ def learning_curves(details: Mapping[str, Any]) -> Figure:
         by_epoch, by_second = figure.subplots(1, 2, sharey=True)
         for net, measured in nets.items():
             accuracies = _side_by_side(measured["curves"]["test_accuracy"]).T
-            seconds = np.cumsum(_side_by_side(measured["curves"]["seconds"]), axis=1)
-            _band(by_epoch, net, range(1, len(accuracies) + 1), accuracies)
-            _band(by_second, net, np.nanmean(seconds, axis=0), accuracies)
+            epochs = np.arange(1, len(accuracies) + 1)
+            # other work on the machine stretches single epochs severalfold
+            seconds = np.nanmedian(_side_by_side(measured["curves"]["seconds"]))
+            _band(by_epoch, net, epochs, accuracies)
+            _band(by_second, net, epochs * seconds, accuracies)
         by_epoch.set(xlabel="epoch", ylabel="test accuracy (%)", ylim=_limits(nets.values()))
         by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True))
-        by_second.set(xlabel="seconds of training")
+        by_second.set(xlabel="seconds of training (epochs × the net's median one)")
         by_second.set_xlim(left=0)
         _legend(figure, by_epoch)
-        figure.suptitle(f"{details['title']}: test accuracy after each epoch{_of(details)}")
+        figure.suptitle(f"{_title(details)}: test accuracy after each epoch{_of(details)}")
     return figure
 
 
@@ -84,7 +86,12 @@ def _band(
     shares = 100 * np.asarray([list(of_seeds) for of_seeds in accuracies], dtype=float)
     positions, mean = list(places), np.nanmean(shares, axis=1)
     style = line_of(net)
-    axes.plot(positions, mean, marker="o", ms=3, **style)
+    dense = len(positions) > _MANY
+    axes.plot(
+        positions,
+        mean,
+        **{"marker": "" if dense else "o", "ms": 3, **style, "lw": 1 if dense else style["lw"]},
+    )
     if shares.shape[1] > 1:
         several = (~np.isnan(shares)).sum(axis=1) > 1
         deviation = np.zeros(len(shares))
@@ -112,6 +119,18 @@ def _legend(figure: Figure, axes: Axes) -> None:
     figure.legend(
         *axes.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False
     )
+
+
+def _images(net: Mapping[str, Any], norm: str, details: Mapping[str, Any]) -> str:
+    """Return how many images the panel is of, where it isn't all."""
+    measured = details["test_images"] if norm == "linf" else net["step_images"]
+    return "" if measured == details["test_images"] else f", first {measured:,} test images"
+
+
+def _title(details: Mapping[str, Any]) -> str:
+    environment = details["environment"]
+    title = str(details["title"])
+    return title if environment == "base" else f"{title}, conf/{environment}"
 
 
 def _of(details: Mapping[str, Any]) -> str:

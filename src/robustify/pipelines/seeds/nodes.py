@@ -122,6 +122,7 @@ def measure_transfer(
     from robustify.configuration import Transfer
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
+    from robustify.measurement import accuracy
     from robustify.storage import load_trained_net
     from robustify.transfer import transfer_matrix
     from robustify.uncertainty import make_uncertainty_set
@@ -138,6 +139,7 @@ def measure_transfer(
         "seed": seed,
         "images": len(images),
         "architectures": {name: trained.architecture["name"] for name, trained in tried.items()},
+        "accuracy": {name: accuracy(net, images, labels) for name, net in modules.items()},
         "sets": options.sets,
         "matrix": {
             norm: transfer_matrix(modules, images, labels, norm, make_uncertainty_set(norm, **ball))

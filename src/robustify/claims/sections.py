@@ -1,0 +1,347 @@
+"""Sections of the page of results: each shows what is stored of one kind, whatever the claims make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+import pandas as pd
+
+from robustify.claims.markdown import table as markdown_table
+from robustify.claims.stored import Beginning, Stored
+from robustify.levels import size_label
+from robustify.reporting.comparison import attacked_columns, heading
+from robustify.reporting.report import spread_in_per_cent
+from robustify.uncertainty import STEPS
+
+PAPER_TABLES = {"mnist": "Table 1", "cifar": "Table 2"}
+CAPTIONS = {
+    "accuracy_versus_epsilon.png": "Accuracy under one step against each net's own weights: l∞ as in the paper (Figs. 3, 6), "
+    "and l2 and l1, which it leaves out.",
+    "learning_curves.png": "Test accuracy after each epoch, against epochs (Fig. 5) and against seconds, as many a median epoch of the net took. "
+    "The axis begins where the second half of training does; earlier epochs may lie below.",
+    "adversarial_set.png": "A sample of the adversarial set, the difference magnified (Figs. 2, 4).",
+    "single_pixel_flips.png": "One circled pixel flips the baseline's answer (Fig. 1).",
+}
+
+
+def accuracies(one: Stored, *, level: int = 2) -> str:
+    """Accuracies on test and adversarial set beside the paper's."""
+    paper = one.details["paper"].get("nets", {})
+    rows = []
+    for net, measured in one.summary["nets"].items():
+        theirs = paper.get(net)
+        radius = one.details["nets"][net]["uncertainty_set"].get("radius")
+        flagged = one.details["nets"][net].get("failed_gates")
+        row = [f"{net} (flagged)" if flagged else net, size_label(radius) if radius else "–"]
+        for key in ("test_accuracy", "adversarial_set_accuracy"):
+            row += [
+                spread_in_per_cent(measured[key]),
+                f"{100 * theirs[key]:.2f}" if theirs else "–",
+            ]
+        rows.append(row)
+    beside = PAPER_TABLES.get(one.name, "no table")
+    return "\n\n".join(
+        [
+            f"{'#' * level} {one.title}: the paper's {beside} beside ours",
+            markdown_table(
+                ["net", "radius", "test set", "the paper", "adversarial set", "the paper"], rows
+            ),
+            *_flags(one),
+        ]
+    )
+
+
+def _flags(one: Stored) -> list[str]:
+    """Return which nets failed a sanity gate of the brief verification in any seed, if any did."""
+    failed = {
+        net: gates
+        for net, about in one.details["nets"].items()
+        if (gates := about.get("failed_gates"))
+    }
+    return [
+        f"Flagged: {net} failed {', '.join(gate.replace('_', ' ') for gate in gates)}; what attacks "
+        "measured of it isn't to be believed."
+        for net, gates in failed.items()
+    ]
+
+
+def transfer(one: Stored) -> str:
+    """Whose examples fool whom, a matrix a norm."""
+    about = one.details["transfer"]
+    parts = [
+        f"## {one.title}: who falls for whose examples",
+        f"Seed {about['seed']}, the first {about['images']:,} test images: single steps that fool the row's net, accuracy of the column's on "
+        "them; in brackets on their originals.",
+    ]
+    for norm, matrix in about["matrix"].items():
+        nets = list(matrix)
+        rows = [
+            [
+                f"{row} ({next(iter(columns.values()))['examples']:,})",
+                *(_cell(columns.get(column)) for column in nets),
+            ]
+            for row, columns in matrix.items()
+        ]
+        parts.append(f"{norm}, radius {size_label(about['sets'][norm]['radius'])}:")
+        parts.append(markdown_table(["made on (examples)", *nets], rows))
+    # stored by earlier versions, a matrix doesn't say it
+    right = about.get("accuracy", {})
+    kinds = sorted(set(about["architectures"].values()))
+    parts.append(
+        f"All these nets are of one architecture, {kinds[0]}: transfer between architectures hasn't been measured here."
+        if len(kinds) == 1
+        else "Architectures: "
+        + ", ".join(
+            f"{net} {kind}"
+            + (f" ({100 * right[net]:.1f} % of these images right)" if net in right else "")
+            for net, kind in about["architectures"].items()
+        )
+        + ". Where a net has few of the originals right, what it has of the examples says little of transfer between good classifiers."
+    )
+    return "\n\n".join(parts)
+
+
+def _cell(cell: Mapping[str, Any] | None) -> str:
+    if cell is None:
+        return "0 (100)"
+    if cell["accuracy"] is None:
+        return "–"
+    return f"{100 * cell['accuracy']:.1f} ({100 * cell['original_accuracy']:.1f})"
+
+
+def objectives(one: Stored) -> str:
+    """Return one net under each objective; nothing if that wasn't made."""
+    table = one.objectives
+    if table is None:
+        return ""
+    shown = ["net", "objective", "options", "uncertainty_set", "radius", "test_accuracy"]
+    shown += ["adversarial_set_accuracy", *attacked_columns(table)]
+    proved = [str(column) for column in table.columns if str(column).startswith("certified_")]
+    shown += proved
+    certified = ", certified what interval bounds prove of the same images" if proved else ""
+    return "\n\n".join(
+        [
+            f"## {one.title}: one net under each objective",
+            f"The robust nets' seed and recipe, but for what `{one.name}.objectives.nets` changes; accuracies in per cent. PGD is projected gradient in the l∞ ball ε on "
+            f"the first {int(table['pgd_images'].max()):,} test images{certified}. Command: `kedro run --pipeline={one.name}_objectives`",
+            markdown_table([*map(heading, shown)], _rows_of_nets(table, shown)),
+            *_remarks(table),
+        ]
+    )
+
+
+def _remarks(table: pd.DataFrame) -> Iterator[str]:
+    """Yield what the columns of the table don't show."""
+    for row in table.to_dict("records"):
+        if not pd.isna(row.get("clipped_length", float("nan"))):
+            yield (
+                f"{row['net']}: its steps are clipped to the pixel box. What is left of one has {100 * row['clipped_length']:.0f} % of the radius for its "
+                f"length, and {100 * row['off_plane']:.0f} % of that stands at right angles to the tangent plane (Eqs. 12, 13)."
+            )
+    if "operator_norm" in set(table["objective"]):
+        yield "operator_norm: the paper knows of no empirical result for it. This is one, at one multiplier, which wasn't searched for."
+
+
+def readings(one: Stored) -> str:
+    """Return the three readings of Eq. 11 side by side; nothing if that wasn't made."""
+    table = one.readings
+    if table is None:
+        return ""
+    shown = ["net", "step", "radius", "set_size", "test_accuracy", "adversarial_set_accuracy"]
+    shown += attacked_columns(table)
+    return "\n\n".join(
+        [
+            f"## {one.title}: the three readings of Eq. 11",
+            "The same radius, seed and recipe; accuracies in per cent. Set size is how many examples that reading makes against the baseline at the "
+            f"stored set's radius, PGD projected gradient in the l∞ ball ε. Command: `kedro run --pipeline={one.name}_readings`",
+            markdown_table([*map(heading, shown)], _rows_of_nets(table, shown)),
+            *conclusions(table),
+            _default(table),
+        ]
+    )
+
+
+def _default(table: pd.DataFrame) -> str:
+    """Return for which norms the default, the exact step, is the most accurate on the test set."""
+    best = {
+        norm: rows.loc[rows["test_accuracy"] == rows["test_accuracy"].max(), "step"]
+        for norm, rows in table.groupby("norm", sort=False)
+    }
+    ahead = [str(norm) for norm, steps in best.items() if set(steps) == {STEPS[0]}]
+    names = f" ({', '.join(ahead)})" if ahead else ""
+    return (
+        f"The default is the exact step, {STEPS[0]}, which solves Eq. 11 over ball and box: of the readings it is the most accurate on the test set for "
+        f"{len(ahead)} of {len(best)} norms{names}. That is one seed."
+    )
+
+
+def _rows_of_nets(table: pd.DataFrame, shown: Sequence[str]) -> list[list[str]]:
+    """Return a row a net of these columns, the net's name first; – where there is no value."""
+    return [
+        [
+            f"{row['net']} (flagged)" if _failed(row) else row["net"],
+            *(_value(name, row[name]) for name in shown[1:]),
+        ]
+        for row in table.to_dict("records")
+    ]
+
+
+def _value(column: str, value: Any) -> str:
+    if pd.isna(value):
+        return "–"
+    if column == "radius":
+        return size_label(value) if value else "–"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _failed(row: Mapping[Any, Any]) -> bool:
+    # a file has an empty field where nothing failed
+    return isinstance(row.get("failed_gates"), str) and bool(row["failed_gates"])
+
+
+def conclusions(table: pd.DataFrame) -> Iterator[str]:
+    """Yield what each norm's rows say of the default, the exact step."""
+    columns = ("test_accuracy", "adversarial_set_accuracy", *attacked_columns(table))
+    rows = table.to_dict("records")
+    for norm in dict.fromkeys(row["norm"] for row in rows):
+        exact = [row for row in rows if row["norm"] == norm and row["step"] == STEPS[0]]
+        others = [row for row in rows if row["norm"] == norm and row["step"] != STEPS[0]]
+        if not exact or not others:
+            continue
+        ahead = [
+            f"{best['step']} by {best[column] - reference:.2f} ({heading(column)})"
+            for column in columns
+            for best in [max(others, key=itemgetter(column))]
+            for reference in [max(row[column] for row in exact)]
+            if best[column] > reference
+        ]
+        yield (
+            f"{norm}: ahead of the exact step {', '.join(ahead)}."
+            if ahead
+            else f"{norm}: no other reading is ahead of the exact step in any column shown here."
+        )
+
+
+def distances(one: Stored) -> str:
+    """Return how far Szegedy's attack goes to flip a label; nothing if that wasn't made."""
+    table = one.distances
+    if table is None:
+        return ""
+    shown = [column for column in table.columns if column != "environment"]
+    return "\n\n".join(
+        [
+            f"## {one.title}: how far the nearest wrong answer is",
+            "Szegedy's attack (Eq. 1) on the first test images of each net: box-constrained L-BFGS with a search over c. Norms "
+            "are l2, of the images that the net has right, and what an attack finds bounds the distance from above; `mean_distortion` is Szegedy et al.'s "
+            f"sqrt(Σ Δ² / pixels). Command: `kedro run --pipeline={one.name}_smallest_perturbations`",
+            markdown_table(
+                shown, [[str(row[name]) for name in shown] for row in table.to_dict("records")]
+            ),
+        ]
+    )
+
+
+def verified(entries: Sequence[Mapping[str, Any]]) -> str:
+    """What strong attacks left, an entry a net and ball."""
+    columns = {
+        "clean_accuracy": "no attack",
+        "fgsm_accuracy": "one step",
+        "pgd_accuracy": "PGD",
+        "autoattack_accuracy": "AutoAttack",
+        "all_attacks_accuracy": "all attacks",
+    }
+    rows = [
+        [
+            entry["experiment"],
+            f"{entry['net']} (flagged)" if entry.get("failed_gates") else entry["net"],
+            f"{entry['norm']} {size_label(entry['epsilon'])}",
+            f"{entry['images']:,}",
+            *(
+                "–" if entry.get(column) is None else f"{100 * entry[column]:.2f}"
+                for column in columns
+            ),
+            f"{entry['seconds'] / 60:.0f}",
+        ]
+        for entry in entries
+    ]
+    commands = sorted({entry["command"] for entry in entries if entry["command"]})
+    flagged = {
+        (entry["experiment"], entry["net"]): entry["failed_gates"]
+        for entry in entries
+        if entry.get("failed_gates")
+    }
+    return "\n\n".join(
+        [
+            "## What survives strong attacks",
+            "Accuracy in per cent on the first so many test images; PGD is the lowest of all PGD runs, AutoAttack the standard version in full, all attacks "
+            "what no attack broke that was run in that ball, APGD-CE included; – not run, or not stored. From [results/verification.json](results/verification.json), made by `python -m robustify.verified_results`.",
+            markdown_table(
+                ["", "net", "ball", "images", *columns.values(), "minutes of attacks"],
+                rows,
+            ),
+            *(
+                [f"Commands: {', '.join(f'`{command}`' for command in commands)}"]
+                if commands
+                else []
+            ),
+            *_older(entries),
+            *(
+                f"Flagged: {net} of {experiment} failed {', '.join(gate.replace('_', ' ') for gate in gates)}; what attacks measured of it isn't to be believed."
+                for (experiment, net), gates in flagged.items()
+            ),
+        ]
+    )
+
+
+def _older(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield which nets' entries don't say how many sanity gates looked at them."""
+    older = dict.fromkeys(
+        f"{entry['net']} ({entry['experiment']})" for entry in entries if "gates" not in entry
+    )
+    if older:
+        yield (
+            f"Entries of {', '.join(older)} come of an earlier version: APGD-CE was run, but its part isn't in them, and the sanity gates were fewer; "
+            "that nothing is flagged doesn't say that today's gates would pass."
+        )
+
+
+def beginning(one: Beginning) -> str:
+    """The first epochs under other settings."""
+    curves = one.curves
+    nets, epochs = list(dict.fromkeys(curves["net"])), int(curves["epoch"].max())
+    losses = [rows["loss"] for _, rows in curves.groupby("net", sort=False)]
+    falling = sum(float(loss.iloc[-1]) < float(loss.iloc[0]) for loss in losses)
+    chosen = ",".join(f"{one.of.name}.{net}.train" for net in nets)
+    rows = [
+        [
+            row["net"],
+            str(row["epoch"]),
+            f"{row['loss']:.3f}",
+            f"{100 * row['test_accuracy']:.2f}",
+            f"{row['seconds']:.0f}",
+        ]
+        for row in curves.to_dict("records")
+    ]
+    return "\n\n".join(
+        [
+            f"## {one.of.title} with the settings of `conf/{one.environment}`: the first epochs",
+            f"Not run in full: {epochs} epochs to see that the settings work. The loss falls for {falling} of {len(nets)} nets; so early their test accuracy says "
+            f"little. Command, after one with `--nodes={one.of.name}.ingest`: "
+            f"`kedro run --env={one.environment} --pipeline={one.of.name}_robust --nodes={chosen} "
+            f"--params={one.of.name}.training.epochs={epochs}`",
+            markdown_table(["net", "epoch", "loss", "test accuracy, %", "seconds"], rows),
+        ]
+    )
+
+
+def shown(one: Stored, name: str) -> str:
+    """A figure with its caption."""
+    return f"![{CAPTIONS[name]}]({one.figure(name)})\n\n{CAPTIONS[name]}"
+
+
+def figures(one: Stored) -> str:
+    """All figures that there are."""
+    there = [shown(one, name) for name in CAPTIONS if one.figure(name)]
+    return "\n\n".join([f"## {one.title}: figures", *there])
