@@ -23,6 +23,13 @@ RADIUS = yaml.safe_load((PROJECT / "conf/robust/parameters_mnist.yml").read_text
 ]["linf_strong"]["uncertainty_set"]["radius"]
 
 
+_INHERITED = yaml.safe_load((PROJECT / "conf/base/parameters_mnist.yml").read_text())["mnist"][
+    "verification"
+]["full"]["attacks"]
+# what conf/robust leaves of conf/base's attacks
+ATTACKS: dict[str, Any] = {name: _INHERITED[name] for name in ("one_step", "pgd_20")}
+
+
 def row(norm: str, epsilon: float, attack: str, accuracy: float, seconds: float | None = 2.0):
     found = {"norm": norm, "epsilon": epsilon, "attack": attack, "accuracy": accuracy}
     times = {} if seconds is None else {"seconds": seconds}
@@ -33,7 +40,7 @@ def verification(
     *rows: dict[str, Any], radius: float = RADIUS, images: int = 10000, **changed: Any
 ):
     return {
-        "images": images, "measured": list(rows), "gates": [{"gate": "one"}, {"gate": "two"}], "failed_gates": {},
+        "images": images, "measured": list(rows), "attacks": ATTACKS, "gates": [{"gate": "one"}, {"gate": "two"}], "failed_gates": {},
         "uncertainty_set": {"name": "linf", "radius": radius}, **changed,
     }  # fmt: skip
 
@@ -91,6 +98,7 @@ def test_a_command_is_named_only_if_a_configuration_measures_just_that(tmp_path:
         "images": {"images": 500},
         "radius": {"radius": 0.25},
         "attacks": {"measured": STRONG["measured"][:2]},
+        "options": {"attacks": {**ATTACKS, "pgd_20": {**ATTACKS["pgd_20"], "steps": 21}}},
     }
     for name, changed in changes.items():
         found = {**STRONG, **{key: value for key, value in changed.items() if key != "radius"}}

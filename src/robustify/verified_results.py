@@ -88,10 +88,13 @@ def merge(
 _BALL = ("norm", "epsilon")
 
 
+_KEYS = {"images", "measured", "attacks", "gates", "failed_gates", "uncertainty_set"}
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text())
-        if not {"images", "measured", "gates", "failed_gates", "uncertainty_set"} <= found.keys():
+        if not found.keys() >= _KEYS:
             raise ValueError("keys are missing")
         if not all({*_BALL, "attack", "accuracy"} <= row.keys() for row in found["measured"]):
             raise ValueError("a measurement lacks its norm, epsilon, attack or accuracy")
@@ -170,6 +173,7 @@ def _makes(experiment: Experiment, net: str, found: Mapping[str, Any]) -> bool:
     images = min(depth.images, experiment.data.test_images or depth.images)
     return (
         uncertainty_set == found["uncertainty_set"]
+        and found["attacks"] == {name: one.model_dump() for name, one in depth.attacks.items()}
         and images == found["images"]
         and planned == {entry for entry in measured if entry[2] != _SUMMARY}
     )

@@ -49,10 +49,11 @@ def verify_net(
     keep_freed_memory()
     started = time.perf_counter()
     options, where = Verification(**verification), choose_device(device)
+    chosen = getattr(options, depth)
     uncertainty_set = model.provenance["uncertainty_set"]
     plan = make_plan(
         options,
-        getattr(options, depth),
+        chosen,
         net=title.partition(".")[2],
         uncertainty_set=uncertainty_set,
     )
@@ -69,6 +70,7 @@ def verify_net(
     return {
         **found,
         "depth": depth,
+        "attacks": {name: attack.model_dump() for name, attack in chosen.attacks.items()},
         "uncertainty_set": uncertainty_set,
         "weights_sha256": model.provenance["tensors_sha256"],
         "seconds": round(time.perf_counter() - started, 2),
