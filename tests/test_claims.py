@@ -308,9 +308,22 @@ def test_the_page_is_made_of_stored_files_and_the_same_again(
     assert "| l2 | 0.5 | 99.00 | 99.28 | 80.00 | 76.55 |" in text
     assert "### C1: held" in text
     assert "transfer between architectures hasn't been measured" in text
+    assert "MNIST: transfer of l1 and linf examples: `mnist.across_seeds.transfer.sets`" in text
     assert "MNIST with more seeds than 0: `kedro run --pipeline=mnist_robust --params=mnist.seed=1`" in text  # fmt: skip
     assert "cifar: nothing stored" in text
     assert "](results/mnist_learning_curves.png)" in text
+
+
+def test_transfer_says_how_good_the_nets_are(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    details["transfer"]["architectures"]["linf"] = "fully_connected"
+    details["transfer"]["accuracy"] = {**dict.fromkeys(NETS, 0.9), "linf": 0.4}
+    store(tmp_path / "data", "mnist", summary, details)
+    page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
+    assert (
+        "l2 mnist_convnet (90.0 % of these images right), linf fully_connected (40.0 % of" in page
+    )
 
 
 def test_three_seeds_show_as_three(
@@ -389,6 +402,25 @@ def test_smallest_perturbations_of_the_complete_data_are_shown(
     page = make_page(data, docs).read_text()
     assert "| net | median_norm |\n| --- | --- |\n| l2 | 1.4567 |" in page
     assert "* MNIST: Szegedy's attack (Eq. 1)" not in page
+
+
+def test_the_end_of_a_long_training_is_averaged(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    curves = {
+        "baseline": [0.5] * 20 + [0.90] * 19 + [0.95],
+        "control": [0.5] * 20 + [0.90] * 20,
+        # ahead all the while, behind at the end
+        "l2": [0.5] * 20 + [0.93] * 19 + [0.94],
+        "linf": [0.5] * 20 + [0.80] * 19 + [0.96],
+    }
+    for net, curve in curves.items():
+        details["nets"][net]["curves"] = {"test_accuracy": [curve], "seconds": [[1.0] * 40]}
+    store(tmp_path / "data", "mnist", summary, details)
+    store(tmp_path / "data", "mnist/paper", summary, {**details, "environment": "paper"})
+    page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
+    # l2: 0.9305 − 0.9025, linf: 0.808 − 0.9025
+    assert "counts): l2 +2.80 (−1.00), linf −9.45 (+1.00)." in page
 
 
 def test_objectives_of_the_complete_data_are_shown(
