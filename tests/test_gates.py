@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from robustify import gates
+from robustify.attacks import Pgd, robust_accuracy
 from robustify.errors import InputError
 from robustify.gates import GateError, Verdict, failures, judge
 from robustify.uncertainty import L1Ball, L2Ball, LinfBall, NormBall
@@ -298,3 +299,34 @@ def test_small_rises_in_a_row_are_one_large_one() -> None:
     assert not verdict.passed
     assert "50.0 % right with epsilon 0.1, 50.8 % with epsilon 0.3" in verdict.explanation
     assert gates.larger_epsilon_never_helps({0.1: 0.5, 0.2: 0.3, 0.3: 0.305}, images=1000).passed
+
+
+def test_logits_that_hang_on_the_batch_are_caught_though_no_loss_tells(problem: Problem) -> None:
+    class Standardised(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            logits = problem.net(x)
+            return 1000 * logits / logits.std(dim=0, keepdim=True)
+
+    labels = Standardised()(problem.x).argmax(dim=1)
+    verdicts = examine(Standardised(), problem.images, labels, BALL, seed=0)
+    assert "batching_changes_nothing" in failures(verdicts)
+
+
+@pytest.mark.parametrize("honest", [torch.zeros(60, 10), 0.01 * torch.rand(60, 10)])
+def test_small_logits_are_no_probabilities(honest: torch.Tensor) -> None:
+    assert gates.outputs_are_logits(honest).passed
+
+
+def test_candidates_may_look_like_probabilities_if_the_images_do_not(problem: Problem) -> None:
+    class Near(nn.Module):
+        """Logits of one row sum to 1 in [0, 1] where the first pixel is below a tenth."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            logits = problem.net(x)
+            return torch.where(x.flatten(1)[:, :1] < 0.1, logits.softmax(dim=1), logits)
+
+    found = robust_accuracy(
+        Near(), problem.images, Near()(problem.x).argmax(dim=1), Pgd(steps=3), BALL,
+        batch_size=1, seed=0, show_progress=False,
+    )  # fmt: skip
+    assert 0 <= found.robust_accuracy <= 1

@@ -23,7 +23,7 @@ from robustify.nets.soft_threshold import SoftThreshold
 from robustify.objectives import make_objective
 from robustify.training import train
 from robustify.training.recipe import Recipe
-from robustify.uncertainty import LinfBall, make_uncertainty_set
+from robustify.uncertainty import L2Ball, LinfBall, make_uncertainty_set
 
 
 def margins_at(net: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -252,3 +252,14 @@ def test_a_smoothed_loss_has_no_bound() -> None:
             maximiser=make_maximiser(),
             label_smoothing=0.1,
         )
+
+
+def test_only_an_linf_ball_and_the_nets_classes_are_certified() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    images = torch.randint(256, (4, 1, 3, 4), dtype=torch.uint8)
+    labels = torch.tensor([0, 1, 2, 0])
+    with pytest.raises(InputError, match="interval bounds are of an l∞ ball, not of 'l2'"):
+        certified_accuracy(net, images, labels, L2Ball(radius=0.1))
+    for wrong in (labels - 1, labels + 1, labels.to(torch.uint8)):
+        with pytest.raises(InputError, match="labels"):
+            certified_accuracy(net, images, wrong, LinfBall(radius=0.1))

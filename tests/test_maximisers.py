@@ -7,12 +7,15 @@ from torch.nn import functional
 
 from robustify.errors import InputError
 from robustify.maximisers import (
+    ProjectedGradient,
+    SteepestAscent,
     evaluation_mode,
     frozen_running_statistics,
     input_gradient,
     make_maximiser,
 )
-from robustify.uncertainty import LinfBall, make_uncertainty_set
+from robustify.measurement import attack, epsilon_sweep
+from robustify.uncertainty import L2Ball, LinfBall, Point, make_uncertainty_set
 
 from .conftest import LinearNet
 
@@ -225,3 +228,52 @@ def test_bad_options_are_refused() -> None:
         make_maximiser("projected_gradient", relative_step=0.0)
     with pytest.raises(InputError, match="relative_step is inf; it must be > 0 and finite"):
         make_maximiser("projected_gradient", relative_step=float("inf"))
+
+
+def test_running_statistics_of_instance_normalisation_stay_in_the_inner_step(generator) -> None:
+    net = nn.Sequential(
+        nn.InstanceNorm2d(1, track_running_stats=True),
+        nn.BatchNorm2d(1),
+        nn.Flatten(),
+        nn.Linear(12, 3),
+    ).train()
+    x, labels = torch.rand(4, 1, 3, 4, generator=generator), torch.tensor([0, 1, 2, 0])
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with frozen_running_statistics(net):
+        SteepestAscent().maximise(net, x, labels, LinfBall(radius=0.1), generator=generator)
+    after = net.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    net(x)
+    assert not torch.equal(net[0].running_mean, before["0.running_mean"]), "tracked again"
+
+
+class Constant(nn.Module):
+    """Gives the same logits whatever it is shown."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([[0.0, 1.0, 3.0]]).expand(len(x), 3)
+
+
+def test_a_net_that_looks_at_nothing_has_no_slope(generator) -> None:
+    x, labels = torch.rand(4, 1, 3, 4, generator=generator), torch.tensor([0, 1, 2, 2])
+    assert torch.equal(input_gradient(Constant(), x, labels), torch.zeros_like(x))
+    assert epsilon_sweep(Constant(), x, labels, [0.1]) == {0.1: 0.5}
+    assert len(attack(Constant(), x, labels, {"l2": L2Ball(radius=0.5)})) == 0
+
+
+@pytest.mark.parametrize("uncertainty_set", [Point(), L2Ball(radius=0.5), LinfBall(radius=0.1)])
+@pytest.mark.parametrize("maximiser", [SteepestAscent(), ProjectedGradient(steps=2, restarts=2)])
+def test_the_worst_input_hangs_on_no_graph(
+    linear_net, generator, uncertainty_set, maximiser
+) -> None:
+    x = torch.rand(4, 3, 2, 2, generator=generator).requires_grad_(True)
+    labels = torch.tensor([0, 1, 2, 3])
+    worst = maximiser.maximise(linear_net, x, labels, uncertainty_set, generator=generator)
+    assert not worst.requires_grad
+
+
+@pytest.mark.parametrize("count", [0, 1.5, True, "3"])
+def test_counts_that_are_no_whole_numbers_are_refused(count: object) -> None:
+    with pytest.raises(InputError, match=f"steps is {count!r}; it must be a whole number"):
+        ProjectedGradient(steps=count)

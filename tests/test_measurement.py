@@ -197,3 +197,14 @@ def test_answers_that_would_be_broadcast_are_refused(linear_net, pictures, shape
             InputError, match=r"output for \d+ images has shape .*; it must be \(\d+, classes\)"
         ):
             measure()
+
+
+def test_an_epsilon_named_twice_counts_once(linear_net, pictures) -> None:
+    once = epsilon_sweep(linear_net, *pictures, [0.01, 0.0])
+    assert epsilon_sweep(linear_net, *pictures, [0.01, 0.01, 0, 0.0]) == once
+
+
+@pytest.mark.parametrize("epsilon", ["a", None, "0.1"])
+def test_an_epsilon_that_is_no_number_is_refused(linear_net, pictures, epsilon: object) -> None:
+    with pytest.raises(InputError, match=f"epsilon is {epsilon!r}; it must be >= 0"):
+        epsilon_sweep(linear_net, *pictures, [0.1, epsilon])

@@ -428,3 +428,22 @@ def test_vat_takes_no_maximiser_and_planes_must_be_there(linear_net: LinearNet) 
         )
     with pytest.raises(InputError, match="tangent planes"):
         value(make("manifold_tangent"), linear_net, torch.rand(2, 12), torch.tensor([0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [
+        (nn.ConvTranspose2d(1, 1, 1), "ConvTranspose2d"),
+        (nn.Conv3d(1, 1, 1), "Conv3d"),
+        (nn.Identity(), "none"),
+    ],
+)
+def test_operator_norms_of_layers_it_has_none_of_are_refused(layer: nn.Module, told: str) -> None:
+    net = nn.Sequential(layer, nn.Flatten(), *([nn.Linear(4, 2)] if told != "none" else []))
+    with pytest.raises(InputError, match=rf"Conv2d and Linear layers only; the net has {told}"):
+        make_objective(
+            "operator_norm",
+            uncertainty_set=make_uncertainty_set("point"),
+            maximiser=make_maximiser(),
+            beta=0.1,
+        ).check(net)

@@ -50,3 +50,22 @@ def test_no_images_and_unknown_norms_are_refused(linear_net: LinearNet) -> None:
         accuracy_under_steps(
             linear_net, torch.zeros(1, 3, 2, 2), torch.zeros(1).long(), {"l3": [1.0]}
         )
+
+
+def test_floats_are_measured_as_they_are_and_stay(linear_net) -> None:
+    images = torch.rand(6, 3, 2, 2).contiguous(memory_format=torch.channels_last)
+    kept = images.clone()
+    labels = linear_net(images).argmax(dim=1)
+    assert accuracy_under_steps(linear_net, images, labels, {"linf": [1e-6]}) == {
+        "linf": {1e-6: 1.0}
+    }
+    assert torch.equal(images, kept)
+
+
+def test_outputs_that_are_no_numbers_are_refused(linear_net) -> None:
+    with torch.no_grad():
+        linear_net.linear.weight.fill_(torch.nan)
+    with pytest.raises(InputError, match="aren't finite"):
+        accuracy_under_steps(
+            linear_net, torch.rand(6, 3, 2, 2), torch.zeros(6).long(), {"l2": [1.0]}
+        )

@@ -179,3 +179,9 @@ def test_a_system_without_threads_ends_in_one_line(monkeypatch: pytest.MonkeyPat
         InputError, match="threads, one a pair of image and class; lower batch_size"
     ):
         smallest_perturbations(net, x, torch.zeros(len(x), dtype=torch.int64))
+
+
+def test_a_net_of_one_class_is_refused() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 1))
+    with pytest.raises(InputError, match="the net has 1 class; there must be another"):
+        smallest_perturbations(net, torch.rand(2, 1, 3, 4), torch.zeros(2).long())

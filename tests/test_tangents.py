@@ -179,3 +179,16 @@ def test_every_image_needs_a_label() -> None:
     images, labels = pictures()
     with pytest.raises(InputError, match="60 images and 50 labels"):
         nearest_neighbours(images, labels[:50], 2)
+
+
+def test_near_duplicates_are_told_apart() -> None:
+    generator = torch.Generator().manual_seed(0)
+    bright = torch.full((40, 1, 28, 28), 250, dtype=torch.uint8)
+    images = bright + torch.randint(6, bright.shape, generator=generator, dtype=torch.uint8)
+    found = nearest_neighbours(images, torch.zeros(40).long(), 5).long()
+    whole = images.flatten(1).long()
+    for index in range(40):
+        distances = (whole - whole[index]).square().sum(dim=1)
+        distances[index] = distances.max() + 1
+        # of equals any may come first
+        assert torch.equal(distances[found[index]], distances.sort().values[:5])

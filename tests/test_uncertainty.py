@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
 from robustify.errors import InputError
-from robustify.uncertainty import Point, make_uncertainty_set, perturbation_norm
+from robustify.uncertainty import (
+    L1Ball,
+    L2Ball,
+    LinfBall,
+    NormBall,
+    Point,
+    Step,
+    make_uncertainty_set,
+    perturbation_norm,
+)
 
 NORMS = ("l1", "l2", "linf")
 RADII = {"l1": 0.9, "l2": 0.6, "linf": 0.15}
@@ -397,3 +406,50 @@ def test_unknown_names_list_the_known_ones() -> None:
         make_uncertainty_set("l2", radius=1.0, step="clip")
     with pytest.raises(InputError, match="size"):
         make_uncertainty_set("l2", size=1.0)
+
+
+def test_slopes_that_differ_by_more_than_squares_can_hold_still_fill_the_ball() -> None:
+    x = torch.tensor([[1.0, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5]])
+    ordinary = torch.tensor([0.0, 3.0, 0.0, 4.0])
+    ball = L2Ball(radius=0.3)
+    alone = ball.steepest_ascent(ordinary[None], x[1:])
+    for steepest in (1e19, 1e20, 1e30, 1e38):
+        # the steepest pixel has no room, so the three others share the step evenly
+        gradient = torch.stack([torch.tensor([steepest, 1.0, 1.0, -1.0]), ordinary])
+        step = ball.steepest_ascent(gradient, x)
+        share = 0.3 / 3**0.5
+        torch.testing.assert_close(step[0], torch.tensor([0.0, share, share, -share]))
+        assert torch.equal(step[1:], alone), "another row of the batch isn't touched"
+    # 0.5 of the way to a far pixel's border, the rest of the radius to the others
+    far = torch.tensor([[1e22, 1.0, 1.0, 0.0]])
+    rest = ((0.6**2 - 0.5**2) / 3) ** 0.5
+    offset = L2Ball(radius=0.6).project(far, x[1:]) - x[1:]
+    torch.testing.assert_close(offset, torch.tensor([[0.5, rest, rest, -rest]]))
+
+
+@pytest.mark.parametrize("step", ["box_aware", "literal", "unclipped"])
+def test_infinite_slopes_count_alone_and_slopes_that_are_no_numbers_for_nothing(step: Step) -> None:
+    gradient = torch.tensor(
+        [[math.inf, 1.0, 2.0, -1.0], [math.nan, 3.0, 0.0, -4.0], [1.0, -math.inf, 2.0, math.inf]]
+    )
+    x = torch.full((3, 4), 0.5)
+    both = 0.3 / 2**0.5
+    torch.testing.assert_close(
+        L2Ball(radius=0.3, step=step).steepest_ascent(gradient, x),
+        torch.tensor([[0.3, 0, 0, 0], [0, 0.18, 0, -0.24], [0, -both, 0, both]]),
+    )
+    torch.testing.assert_close(
+        L1Ball(radius=0.3, step=step).steepest_ascent(gradient, x),
+        torch.tensor([[0.3, 0, 0, 0], [0, 0, 0, -0.3], [0, -0.3, 0, 0]]),
+    )
+    torch.testing.assert_close(
+        LinfBall(radius=0.3, step=step).steepest_ascent(gradient, x),
+        torch.tensor([[0.3, 0.3, 0.3, -0.3], [0, 0.3, 0, -0.3], [0.3, -0.3, 0.3, 0.3]]),
+    )
+
+
+@pytest.mark.parametrize("radius", ["0.3", None, [0.3], 10**400, 1e39, 1e-30])
+@pytest.mark.parametrize("kind", [L1Ball, L2Ball, LinfBall])
+def test_a_radius_that_float32_cannot_hold_is_refused(kind: type[NormBall], radius: object) -> None:
+    with pytest.raises(InputError, match=f"radius of {kind.name!r} is .*; it must be "):
+        kind(radius=radius)

@@ -319,8 +319,8 @@ def test_a_net_without_numbers_at_attacked_points_is_flagged_or_raises(problem: 
     )
     chosen = (Trap(problem.net), images, problem.labels)
     found = verify(*chosen, plan(), seed=0)
-    assert set(found["failed_gates"]) == {"outputs_are_logits"}
-    assert "isn't finite on" in found["failed_gates"]["outputs_are_logits"]
+    assert set(found["failed_gates"]) == {"outputs_are_finite"}
+    assert "isn't finite on" in found["failed_gates"]["outputs_are_finite"]
     assert found["measured"] == []
-    with pytest.raises(GateError, match="outputs_are_logits"):
+    with pytest.raises(GateError, match="outputs_are_finite"):
         verify(*chosen, plan(on_failure="raise"), seed=0)

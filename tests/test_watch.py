@@ -20,7 +20,7 @@ from robustify.training.checkpoints import Checkpoints
 from robustify.training.recipe import Epoch, Recipe
 from robustify.training.selection import Selection
 from robustify.training.watch import Seen, Watch, look
-from robustify.uncertainty import make_uncertainty_set
+from robustify.uncertainty import LinfBall, make_uncertainty_set
 
 EPSILON = 0.2
 # of the dark and the bright class
@@ -319,3 +319,11 @@ def test_there_is_nothing_to_watch_without_held_out_images() -> None:
         Recipe(epochs=1, batch_size=1, optimiser={"name": "sgd"}, watch=Watch())
     with pytest.raises(InputError, match="looks at 9 images, but held_out is 8"):
         Recipe(epochs=1, batch_size=1, optimiser={"name": "sgd"}, held_out=8, watch=Watch(images=9))
+
+
+def test_answers_that_are_no_numbers_count_as_wrong(linear_net) -> None:
+    with torch.no_grad():
+        linear_net.linear.weight.fill_(torch.nan)
+    images = torch.randint(256, (6, 3, 2, 2), dtype=torch.uint8)
+    seen = look(linear_net, images, torch.zeros(6).long(), LinfBall(radius=0.1), Watch(epsilon=0.1))
+    assert (seen.accuracy, seen.fgsm_accuracy, seen.pgd_accuracy) == (0, 0, 0)

@@ -7,8 +7,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from robustify.answers import device_of
+from robustify.answers import device_of, logits_of, require_batch_size
 from robustify.errors import InputError
+from robustify.gates import labels_are_in_range
 from robustify.images import require_bytes
 from robustify.intervals import interval_of, largest_margins
 from robustify.uncertainty import LinfBall
@@ -37,11 +38,17 @@ def certified_accuracy(
         batch_size: images a pass.
 
     Raises:
-        InputError: if there are no images or they aren't uint8, or naming a layer that has no bound.
+        InputError: if there are no images or they aren't uint8, labels aren't classes of the net, the ball isn't l∞, or naming a layer that has no bound.
     """
     if len(images) == 0:
         raise InputError("there are no images to certify")
     require_bytes(images)
+    require_batch_size(batch_size)
+    if not isinstance(ball, LinfBall):
+        raise InputError(f"interval bounds are of an l∞ ball, not of {ball.name!r}")
+    # two, for one answer to all images would be the right shape for one
+    classes = logits_of(net, images[:2]).shape[1]
+    labels_are_in_range(labels, images=len(images), classes=classes).require()
     device = device_of(net)
     exact = copy.deepcopy(net).double().eval()
     certified = 0

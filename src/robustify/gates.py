@@ -8,7 +8,7 @@ measured elsewhere and gives a verdict; it runs no net.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Literal
 
@@ -145,15 +145,13 @@ def labels_are_in_range(labels: Tensor, *, images: int, classes: int) -> Verdict
     )
 
 
-def outputs_are_logits(logits: Tensor) -> Verdict:
-    """What the net gives is finite, and logits rather than probabilities.
-
-    The gradient of a loss that takes the softmax of a softmax is small where it should be large.
+def outputs_are_finite(logits: Tensor) -> Verdict:
+    """What the net gives is a row of numbers for each image.
 
     Args:
         logits: shape (N, K).
     """
-    name = "outputs_are_logits"
+    name = "outputs_are_finite"
     if logits.ndim != 2:
         shape = tuple(logits.shape)
         return Verdict(
@@ -163,6 +161,21 @@ def outputs_are_logits(logits: Tensor) -> Verdict:
     if odd:
         explanation = f"the net's output isn't finite on {odd} of {len(logits)} images"
         return Verdict(name, False, {"not_finite": odd}, explanation)
+    return Verdict(name, True, {}, "outputs are finite")
+
+
+def outputs_are_logits(logits: Tensor) -> Verdict:
+    """What the net gives is finite, and logits rather than probabilities.
+
+    The gradient of a loss that takes the softmax of a softmax is small where it should be large.
+
+    Args:
+        logits: shape (N, K).
+    """
+    name = "outputs_are_logits"
+    finite = outputs_are_finite(logits)
+    if not finite.passed:
+        return replace(finite, gate=name)
     lowest, highest = _extremes(logits)
     probabilities = are_probabilities(logits)
     return Verdict(
@@ -192,19 +205,19 @@ def answer_is_deterministic(answers: Sequence[Tensor]) -> Verdict:
     )
 
 
-def batching_changes_nothing(losses: Sequence[Tensor]) -> Verdict:
-    """An image's loss is the same whatever other images share its batch.
+def batching_changes_nothing(answers: Sequence[Tensor]) -> Verdict:
+    """An image's logits are the same whatever other images share its batch, and so is its loss.
 
     Args:
-        losses: of the same images, computed in different batches, each (N,).
+        answers: logits of the same images, computed in different batches, each (N, K).
     """
-    size = float(losses[0].abs().max().clamp(min=1))
-    largest = max(_largest_difference(losses[0], other) for other in losses[1:]) / size
+    size = float(answers[0].abs().max()) or 1.0
+    largest = max(_largest_difference(answers[0], other) for other in answers[1:]) / size
     return Verdict(
         "batching_changes_nothing",
         largest <= LARGEST_RELATIVE_DIFFERENCE,
         {"largest_relative_difference": largest},
-        f"losses differ by up to {largest:.3g} of the largest one when images are batched otherwise",
+        f"logits differ by up to {largest:.3g} of the largest one when images are batched otherwise",
     )
 
 

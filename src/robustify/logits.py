@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 # images, of which a net that has hardly learned might give all logits in [0, 1]
 FEW = 50
-# bfloat16 rounds the sum of a softmax as far
-_ROUNDING = 2e-2
+# as far a softmax's sum is rounded
+_ROUNDING = {torch.bfloat16: 2e-2, torch.float16: 2e-3}
+_LEAST_ROUNDING = 1e-4
+_MIDDLE = 0.5
 
 
 def are_probabilities(outputs: Tensor) -> bool:
     """Return whether a net's outputs are those of a softmax, or for at least 50 images of sigmoids.
 
-    A softmax sums to 1. Sigmoids don't, but logits of many images don't all lie in [0, 1].
+    A softmax sums to 1. Sigmoids don't, but logits of many images don't all lie in [0, 1] and reach beyond its middle.
 
     Args:
         outputs: finite, shape (N, K).
@@ -21,4 +24,6 @@ def are_probabilities(outputs: Tensor) -> bool:
     if outputs.numel() == 0 or not bool(((outputs >= 0) & (outputs <= 1)).all()):
         return False
     sums = outputs.double().sum(dim=1)
-    return len(outputs) >= FEW or bool(((sums - 1).abs() < _ROUNDING).all())
+    rounding = _ROUNDING.get(outputs.dtype, _LEAST_ROUNDING)
+    sigmoids = len(outputs) >= FEW and float(outputs.max()) > _MIDDLE
+    return sigmoids or bool(((sums - 1).abs() < rounding).all())

@@ -31,7 +31,8 @@ def input_gradient(
 ) -> Tensor:
     """Return the loss gradient with respect to the images, shape (N, ...).
 
-    Weight gradients are neither computed nor accumulated.
+    Weight gradients are neither computed nor accumulated. Where the loss doesn't hang on an image, as PyTorch sees it, its
+    gradient is zero.
 
     Raises:
         ValueError: in ``torch.inference_mode()``.
@@ -39,8 +40,15 @@ def input_gradient(
     require_gradients()
     with torch.enable_grad(), weights_left_out(net):
         leaf = x.detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(loss(net(leaf), labels), [leaf])
-    return gradient
+        return gradient_of(loss(net(leaf), labels), leaf)
+
+
+def gradient_of(value: Tensor, leaf: Tensor) -> Tensor:
+    """Return the gradient of a scalar with respect to a leaf; zero if the one doesn't hang on the other."""
+    if not value.requires_grad:
+        return torch.zeros_like(leaf)
+    (gradient,) = torch.autograd.grad(value, [leaf], allow_unused=True)
+    return torch.zeros_like(leaf) if gradient is None else gradient
 
 
 def require_gradients() -> None:
@@ -82,19 +90,31 @@ def evaluation_mode(net: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def frozen_running_statistics(net: nn.Module) -> Iterator[None]:
-    """Keep train mode, but let batch normalisation's running statistics alone."""
+    """Keep train mode, but let the running statistics of batch and instance normalisation alone."""
     tracking = [
         module
         for module in net.modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
+        if isinstance(module, nn.modules.batchnorm._NormBase)
+        and module.track_running_stats
+        and module.training
     ]
+    # instance normalisation updates what statistics there are, whatever it tracks
+    kept = {
+        module: (module.running_mean, module.running_var)
+        for module in tracking
+        if isinstance(module, nn.modules.instancenorm._InstanceNorm)
+    }
     for module in tracking:
         module.track_running_stats = False
+    for module in kept:
+        module.running_mean = module.running_var = None
     try:
         yield
     finally:
         for module in tracking:
             module.track_running_stats = True
+        for module, (mean, variance) in kept.items():
+            module.running_mean, module.running_var = mean, variance
 
 
 class Maximiser(ABC):
@@ -137,6 +157,7 @@ class SteepestAscent(Maximiser):
         *,
         generator: torch.Generator,
     ) -> Tensor:
+        x = x.detach() if x.requires_grad else x
         if isinstance(uncertainty_set, Point):
             return x
         gradient = input_gradient(net, x, labels)
@@ -167,10 +188,9 @@ class ProjectedGradient(Maximiser):
         random_start: bool = False,
         restarts: int = 1,
     ) -> None:
-        if steps < 1:
-            raise InputError(f"steps is {steps}; it must be at least 1")
-        if restarts < 1:
-            raise InputError(f"restarts is {restarts}; it must be at least 1")
+        for count, value in {"steps": steps, "restarts": restarts}.items():
+            if type(value) is not int or value < 1:
+                raise InputError(f"{count} is {value!r}; it must be a whole number, at least 1")
         if not 0 < relative_step < float("inf"):
             raise InputError(f"relative_step is {relative_step}; it must be > 0 and finite")
         self.steps = steps
@@ -187,6 +207,7 @@ class ProjectedGradient(Maximiser):
         *,
         generator: torch.Generator,
     ) -> Tensor:
+        x = x.detach() if x.requires_grad else x
         if isinstance(uncertainty_set, Point):
             return x
         start = uncertainty_set.sample(x, generator) if self.random_start else x

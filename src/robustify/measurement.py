@@ -82,15 +82,15 @@ def epsilon_sweep(
     require_batch_size(batch_size)
     _require_measurable(net, images, labels, attacked=True)
     for epsilon in epsilons:
-        if not 0 <= epsilon < float("inf"):
-            raise InputError(f"epsilon is {epsilon}; it must be >= 0 and finite")
+        if not isinstance(epsilon, int | float) or not 0 <= epsilon < float("inf"):
+            raise InputError(f"epsilon is {epsilon!r}; it must be >= 0 and finite")
     device = device_of(net)
     right = dict.fromkeys(epsilons, 0)
     with evaluation_mode(net), full_precision():
         for batch, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
             x, y = pixels(batch, net), y.to(device, torch.int64)
             gradient = input_gradient(net, x, y)
-            for epsilon in epsilons:
+            for epsilon in right:
                 attacked = x
                 if epsilon > 0:
                     attacked = x + LinfBall(radius=epsilon).steepest_ascent(gradient, x)

@@ -31,7 +31,7 @@ from robustify.answers import device_of
 from robustify.attacks.attackable import checked_logits
 from robustify.errors import InputError
 from robustify.machine.devices import full_precision
-from robustify.maximisers import evaluation_mode
+from robustify.maximisers import evaluation_mode, gradient_of
 from robustify.measurement import predict
 
 Array = npt.NDArray[Any]
@@ -98,9 +98,15 @@ def smallest_perturbations(
             raise InputError(f"{name} is {value}; it must be at least 1")
     if len(images) == 0:
         raise InputError("there are no images to perturb")
-    checked_logits(net, images, labels, batch_size=batch_size)
+    logits = checked_logits(net, images, labels, batch_size=batch_size)
+    if logits.shape[1] < 2:
+        raise InputError(f"the net has {logits.shape[1]} class; there must be another to flip to")
     device = device_of(net)
-    x = images.to(device).float().div(255) if images.dtype == torch.uint8 else images.to(device)
+    x = (
+        images.to(device).float().div(255)
+        if images.dtype == torch.uint8
+        else images.detach().to(device)
+    )
     y = labels.to(device)
     with evaluation_mode(net), full_precision():
         pairs = _wrong_classes(net, x, y, targets, candidates, batch_size)
@@ -217,7 +223,7 @@ class _Passes:
             leaf.requires_grad_(True)
             logits = self._net(leaf)
             losses = functional.cross_entropy(logits, self._wanted[at], reduction="none")
-            (gradient,) = torch.autograd.grad(losses.sum(), [leaf])
+            gradient = gradient_of(losses.sum(), leaf)
         gradients = gradient.flatten(1).double().cpu().numpy()
         flipped = self._flipped(logits.detach(), at).tolist()
         return [_Value(*each) for each in zip(losses.tolist(), gradients, flipped, strict=True)]

@@ -47,7 +47,8 @@ def nearest_neighbours(
                 raise InputError(
                     f"neighbours is {count}, but class {int(label)} has only {len(members)} images"
                 )
-            flat = images[members].flatten(1).float().div_(255)
+            # whole numbers, whose squares float64 adds up exactly: near-duplicates differ by little
+            flat = images[members].flatten(1).double()
             for own in torch.arange(len(members)).split(batch_size):
                 distances = _squared_distances(flat[own], flat)
                 distances[torch.arange(len(own)), own] = torch.inf

@@ -187,8 +187,10 @@ class L1Ball(NormBall):
 
     def _ascend(self, gradient: Tensor, length: float) -> Tensor:
         # argmax of equal entries is unspecified; the first maximum must win
-        largest = gradient.abs().amax(dim=1, keepdim=True)
-        first = (gradient.abs() == largest).to(torch.int8).argmax(dim=1, keepdim=True)
+        # a slope that is no number counts for nothing
+        magnitude = gradient.abs().nan_to_num(nan=0.0, posinf=math.inf)
+        largest = magnitude.amax(dim=1, keepdim=True)
+        first = (magnitude == largest).to(torch.int8).argmax(dim=1, keepdim=True)
         step = length * gradient.gather(1, first).sign()
         return torch.zeros_like(gradient).scatter_(1, first, step)
 
@@ -319,10 +321,22 @@ def make_uncertainty_set(name: str, **options: Any) -> UncertaintySet:
         raise InputError(f"uncertainty set {name!r} with options {options}: {error}") from error
 
 
+# squares of smaller ones are 0 in float32, larger ones infinite themselves
+_LEAST_RADIUS, _GREATEST_RADIUS = 1e-18, 1e38
+
+
 def _positive_radius(name: str, radius: float) -> float:
-    if not (math.isfinite(radius) and radius > 0):
+    if not isinstance(radius, int | float) or not 0 < radius < math.inf:
         raise InputError(f"radius of {name!r} is {radius!r}; it must be a finite number > 0")
+    if not _LEAST_RADIUS <= radius <= _GREATEST_RADIUS:
+        raise InputError(
+            f"radius of {name!r} is {float(min(radius, 10**300)):g}; it must be from {_LEAST_RADIUS:g} to {_GREATEST_RADIUS:g}"
+        )
     return float(radius)
+
+
+# sums of squares below have lost terms of float32's smallest numbers
+_LOST = 1e-30
 
 
 def perturbation_norm(name: str, perturbation: Tensor) -> Tensor:
@@ -353,7 +367,18 @@ def _largest(magnitude: Tensor, count: int) -> Tensor:
 def _scaled(gradient: Tensor) -> Tensor:
     # squares of small float32 gradients underflow, so bring the largest entry to 1 first
     largest = gradient.abs().amax(dim=1, keepdim=True)
+    if not bool(largest.isfinite().all()):
+        gradient = _finite(gradient)
+        largest = gradient.abs().amax(dim=1, keepdim=True)
     return gradient / largest.where(largest > 0, torch.ones_like(largest))
+
+
+def _finite(gradient: Tensor) -> Tensor:
+    """Return the direction of gradients in which slopes are infinite, and those alone count, or no number, and count for nothing."""
+    infinite = gradient.isinf()
+    steepest = infinite.any(dim=1, keepdim=True)
+    known = gradient.nan_to_num(nan=0.0)
+    return torch.where(steepest, infinite * known.sign(), known)
 
 
 def _fill_to_norm(slope: Tensor, room: Tensor, length: float) -> Tensor:
@@ -377,8 +402,19 @@ def _fill_to_norm(slope: Tensor, room: Tensor, length: float) -> Tensor:
         before, count = count, still_free.sum(1, dtype=torch.float32)
         # a row of NaN compares false, so it ends the loop as well
         if not bool((count < before).any()):
-            return torch.lerp(room, step, free)
+            return _refilled(torch.lerp(room, step, free), slope, free, rate, room, length)
         free = still_free
+
+
+def _refilled(
+    filled: Tensor, slope: Tensor, free: Tensor, rate: Tensor, room: Tensor, length: float
+) -> Tensor:
+    """Return the steps anew, in float64, of rows whose free slopes are so small that their squares were lost."""
+    if slope.dtype == torch.float64 or not bool((rate < _LOST).any()):
+        return filled
+    lost = (rate < _LOST) & ((free * slope).amax(dim=1, keepdim=True) > 0)
+    again = _fill_to_norm(slope.double(), room.double(), length).to(slope.dtype)
+    return torch.where(lost, again, filled)
 
 
 def _soft_threshold(offset: Tensor, room: Tensor, budget: float) -> Tensor:

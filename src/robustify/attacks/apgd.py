@@ -87,7 +87,7 @@ class _Apgd(Attack):
         generator: torch.Generator,
     ) -> Tensor:
         ball = ball_in_box(uncertainty_set)
-        found = x.clone()
+        found = x.detach().clone()
         standing = (~misclassified(net, x, labels)).nonzero()[:, 0]
         for targets in self.targets(net, x, labels):
             for _ in range(self.restarts):

@@ -64,7 +64,7 @@ class AutoAttack(Attack):
         *,
         generator: torch.Generator,
     ) -> Tensor:
-        found = x.clone()
+        found = x.detach().clone()
         standing = (~misclassified(net, x, labels)).nonzero()[:, 0]
         for attack in self.parts(uncertainty_set):
             if len(standing) == 0:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from robustify.errors import InputError
-from robustify.maximisers import require_gradients
+from robustify.maximisers import gradient_of, require_gradients
 from robustify.uncertainty import NormBall, UncertaintySet
 
 
@@ -89,15 +89,8 @@ def ascend(net: nn.Module, x: Tensor, loss: Callable[[Tensor], Tensor]) -> Ascen
         leaf = x.detach().requires_grad_(True)
         logits = net(leaf).float()
         losses = loss(logits)
-        gradient = _gradient(losses, leaf)
+        gradient = gradient_of(losses.sum(), leaf)
     return Ascent(logits.detach(), losses.detach(), gradient)
-
-
-def _gradient(losses: Tensor, leaf: Tensor) -> Tensor:
-    if not losses.requires_grad:
-        return torch.zeros_like(leaf)
-    (gradient,) = torch.autograd.grad(losses.sum(), [leaf], allow_unused=True)
-    return torch.zeros_like(leaf) if gradient is None else gradient
 
 
 @torch.no_grad()
@@ -155,5 +148,5 @@ def require_at_least(least: int, **values: int) -> None:
         ValueError: naming the value.
     """
     for name, value in values.items():
-        if value < least:
-            raise InputError(f"{name} is {value}; it must be at least {least}")
+        if type(value) is not int or value < least:
+            raise InputError(f"{name} is {value!r}; it must be a whole number, at least {least}")

@@ -17,7 +17,7 @@ from robustify.answers import BATCH_SIZE, device_of, dtype_of, logits_of
 from robustify.attacks.attackable import checked_logits
 from robustify.attacks.base import Attack, ball_in_box
 from robustify.errors import InputError
-from robustify.gates import outputs_are_logits
+from robustify.gates import outputs_are_finite
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
 from robustify.uncertainty import UncertaintySet, perturbation_norm
@@ -235,7 +235,8 @@ class _Setting:
             )
         candidates = candidates.detach().float().cpu().contiguous()
         logits = logits_of(self.net, candidates, batch_size=self.batch_size)
-        outputs_are_logits(logits).require()
+        # whether they are logits was asked of all images; a few candidates may look like anything
+        outputs_are_finite(logits).require()
         wrong = logits.argmax(dim=1) != labels
         return candidates, wrong, lies_inside(candidates, x.cpu(), self.uncertainty_set)
 

@@ -79,7 +79,7 @@ class FabTargeted(Attack):
         generator: torch.Generator,
     ) -> Tensor:
         ball = ball_in_box(uncertainty_set)
-        found = x.clone()
+        found = x.detach().clone()
         standing = (~misclassified(net, x, labels)).nonzero()[:, 0]
         for targets in likeliest_targets(net, x, labels, self.target_classes).unbind(dim=1):
             if len(standing) == 0:

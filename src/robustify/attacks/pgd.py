@@ -61,7 +61,7 @@ class Pgd(Attack):
         generator: torch.Generator,
     ) -> Tensor:
         ball = ball_in_box(uncertainty_set)
-        found = x.clone()
+        found = x.detach().clone()
         begin = ~misclassified(net, x, labels) | (not self.stop_at_success)
         standing = begin.nonzero()[:, 0]
         for restart in range(self.restarts):

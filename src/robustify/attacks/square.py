@@ -57,7 +57,7 @@ class Square(Attack):
         *,
         generator: torch.Generator,
     ) -> Tensor:
-        found = x.clone()
+        found = x.detach().clone()
         standing = (~misclassified(net, x, labels)).nonzero()[:, 0]
         if len(standing) == 0:
             return found

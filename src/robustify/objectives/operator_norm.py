@@ -50,6 +50,12 @@ class OperatorNormPenalty(Penalised):
                 "objective 'operator_norm' says nothing of a net with batch normalisation; "
                 "choose a net without, such as mnist_convnet"
             )
+        layers = [type(module) for module in net.modules() if isinstance(module, _LAYERS)]
+        unknown = {kind.__name__ for kind in layers if not issubclass(kind, _KNOWN_LAYERS)}
+        if unknown or not layers:
+            raise InputError(
+                f"objective 'operator_norm' has norms of Conv2d and Linear layers only; the net has {', '.join(sorted(unknown)) or 'none'}"
+            )
 
     def penalty(self, net: nn.Module, x: Tensor, generator: torch.Generator) -> Tensor:
         self.check(net)
@@ -57,6 +63,10 @@ class OperatorNormPenalty(Penalised):
             net, x[:1], power_iterations=self.power_iterations, generator=generator
         )
         return torch.stack(list(norms.values())).sum()
+
+
+_KNOWN_LAYERS = (nn.Conv2d, nn.Linear)
+_LAYERS = (*_KNOWN_LAYERS, nn.modules.conv._ConvNd, nn.Bilinear)
 
 
 def operator_norms(

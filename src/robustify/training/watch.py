@@ -141,5 +141,8 @@ def look(
                 if attack is not None:
                     worst = attack.maximise(net, x, y, uncertainty_set, generator=generator)
                 with torch.no_grad():
-                    right[position] += int((net(worst).argmax(dim=1) == y).sum())
+                    logits = net(worst)
+                    # the largest of several NaN would be the first class
+                    told = logits.isfinite().all(dim=1) & (logits.argmax(dim=1) == y)
+                    right[position] += int(told.sum())
     return Seen(*(count / len(images) for count in right))

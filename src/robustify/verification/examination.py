@@ -14,6 +14,7 @@ from robustify.answers import BATCH_SIZE, device_of, logits_of, pixels
 from robustify.attacks import Attack, Pgd, robust_accuracy
 from robustify.attacks.base import ascend, ball_in_box
 from robustify.attacks.losses import cross_entropy
+from robustify.errors import InputError
 from robustify.gates import (
     Verdict,
     answer_is_deterministic,
@@ -71,6 +72,8 @@ def examine(
     Raises:
         InputError: if images aren't in [0, 1] or labels aren't classes of the net.
     """
+    if len(images) == 0:
+        raise InputError("there are no images to examine; give at least one")
     pixels_are_in_range(images).require()
     logits = logits_of(net, images, batch_size=batch_size)
     valid = outputs_are_logits(logits)
@@ -82,7 +85,7 @@ def examine(
     verdicts = [
         valid,
         answer_is_deterministic([logits, again]),
-        batching_changes_nothing(inspected.losses_in_several_batches(logits)),
+        batching_changes_nothing(inspected.in_several_batches(logits)),
         *(
             gradients_are_there(norms, largest_share=largest_share_of_zero_gradients, where=where)
             for where, norms in inspected.gradient_norms()
@@ -118,11 +121,11 @@ class _Inspected:
         self.batch_size = batch_size
         self.seed = seed
 
-    def losses_in_several_batches(self, logits: Tensor) -> list[Tensor]:
-        """Return the losses of the images: batched as they are, in odd little batches, in reverse."""
+    def in_several_batches(self, logits: Tensor) -> list[Tensor]:
+        """Return the logits of the images: batched as they are, in odd little batches, in reverse."""
         odd = logits_of(self.net, self.images, batch_size=7)
         reverse = logits_of(self.net, self.images.flip(0), batch_size=self.batch_size).flip(0)
-        return [cross_entropy(answer, self.labels) for answer in (logits, odd, reverse)]
+        return [logits, odd, reverse]
 
     def gradient_norms(self) -> Iterator[tuple[str, Tensor]]:
         """Yield where, and the gradients' largest components there, shape (N,): a net may treat bytes unlike what an attack makes of them."""

@@ -19,7 +19,7 @@ from robustify.gates import (
     judge,
     larger_epsilon_never_helps,
     more_steps_never_help,
-    outputs_are_logits,
+    outputs_are_finite,
     points_are_in_the_set,
 )
 from robustify.levels import size_label
@@ -83,7 +83,7 @@ def verify(
             ]
     except RefusalError as refusal:
         # the net's answers are fine where the images are, and not where an attack leads
-        if refusal.verdict.gate != outputs_are_logits.__name__:
+        if refusal.verdict.gate != outputs_are_finite.__name__:
             raise
         verdicts.append(refusal.verdict)
     verdicts += _consistent(measured, plan, len(images))
