@@ -285,7 +285,7 @@ def test_nothing_holds_where_no_net_does(summary: dict[str, Any], details: dict[
 
 def store(data: Path, name: str, summary: Any, details: Any) -> None:
     folder = data / "08_reporting" / name / "across_seeds"
-    (folder / "figures").mkdir(parents=True)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
     (folder / "summary.json").write_text(json.dumps(summary))
     (folder / "details.json").write_text(json.dumps(details))
     (folder / "figures" / "learning_curves.png").write_bytes(b"png")
@@ -354,6 +354,33 @@ def test_results_of_a_part_of_the_data_are_refused(
     assert main() == 2
     assert "environment 'quick'" in capsys.readouterr().err
     assert not (tmp_path / "docs" / "results.md").exists()
+
+
+def test_a_part_of_the_data_is_refused_whatever_its_environment_is_called(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    store(tmp_path / "data", "mnist", summary, {**details, "complete": False})
+    with pytest.raises(InputError, match=r"of a part of the data \(1,000 test images\)"):
+        make_page(tmp_path / "data", tmp_path / "docs")
+    assert not (tmp_path / "docs" / "results").exists()
+
+
+@pytest.mark.parametrize("damage", ["nets", "environment"])
+def test_what_is_stored_stays_unless_the_whole_page_can_be_made(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any], damage: str
+) -> None:
+    data, docs = tmp_path / "data", tmp_path / "docs"
+    store(data, "mnist", summary, details)
+    make_page(data, docs)
+    before = {path: path.read_bytes() for path in docs.rglob("*") if path.is_file()}
+    changed = copy.deepcopy(summary)
+    changed["nets"]["l2"]["test_accuracy"]["mean"] = 0.5
+    store(data, "mnist", changed, details)
+    broken = {key: value for key, value in details.items() if key != damage}
+    store(data, "new", summary, broken)
+    with pytest.raises(InputError, match=r"new/across_seeds/details\.json doesn't hold"):
+        make_page(data, docs)
+    assert {path: path.read_bytes() for path in docs.rglob("*") if path.is_file()} == before
 
 
 def test_other_settings_have_a_section_of_their_own_and_no_say_in_the_verdicts(
@@ -577,7 +604,7 @@ def test_readings_end_in_what_they_say_of_the_default() -> None:
         ("docs/results/mnist_objectives.csv", "net,environment\n", "has no nets"),
         ("data/08_reporting/mnist/objectives.csv", "", "isn't a table"),
         ("data/08_reporting/mnist/across_seeds/summary.json", "{", "isn't readable"),
-        ("data/08_reporting/mnist/across_seeds/details.json", "[]", "doesn't hold environment, seeds"),
+        ("data/08_reporting/mnist/across_seeds/details.json", "[]", "doesn't hold best_on_adversarial_set, environment"),
         ("docs/results/verification.json", "{}", "isn't a list of results"),
         ("docs/results/verification.json", '[{"experiment": "mnist", "net": "l2"}]', "norm or epsilon"),
     ],

@@ -16,6 +16,7 @@ from .conftest import PROJECT
 def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """A project with stages of mnist, whose calls of DVC are taken down and end with the status of their number."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
     (tmp_path / "conf" / "local").mkdir(parents=True)
     (tmp_path / "dvc.yaml").write_text("stages:\n  mnist_report:\n    cmd: kedro run\n")
     calls: list[list[str]] = []
@@ -35,9 +36,20 @@ def test_the_stages_of_an_experiment_are_registered(
     assert "outputs registered" in capsys.readouterr().out
     # what DVC couldn't do is its exit status, and not called done
     assert registration.register("__default__") == 1
-    assert capsys.readouterr().out == ""
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "commit of mnist_report ended with status 1" in told.err
     dvc = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force", "--with-deps"]
     assert committed == [[*dvc, "mnist_report"]] * 2
+
+
+def test_outside_a_git_repository_nothing_is_registered_and_nothing_fails(
+    committed: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(".git").rmdir()
+    assert registration.register("mnist") == 0
+    assert "works in a git repository only" in capsys.readouterr().out
+    assert committed == []
 
 
 @pytest.mark.parametrize("experiment", ["mnist", "cifar"])

@@ -122,6 +122,38 @@ def test_entries_of_nets_measured_elsewhere_stay_and_others_are_replaced(tmp_pat
     assert run(tmp_path / "here", output) == [cifar, first]
 
 
+def test_what_is_of_fewer_images_replaces_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "verification.json"
+    store(tmp_path / "full", "mnist", "linf_strong", STRONG)
+    full = run(tmp_path / "full", output)
+    store(tmp_path / "small", "mnist", "linf_strong", {**STRONG, "images": 20})
+    assert run(tmp_path / "small", output) == full
+    told = capsys.readouterr().err
+    assert "left out, mnist.linf_strong: it is of 20 images, the stored entries of 10,000" in told
+
+
+def test_a_look_at_the_graph_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    depth = yaml.safe_load((PROJECT / "conf/base/parameters_mnist.yml").read_text())["mnist"]
+    radius = depth["nets"]["l2"]["uncertainty_set"]["radius"]
+    full = depth["verification"]["full"]
+    rows = [
+        row(norm, epsilon, attack, 0.5)
+        for norm, epsilons in full["norms"].items()
+        for epsilon in epsilons
+        for attack in full["attacks"]
+    ]
+    rows.append(row("l2", full["autoattack"]["l2"]["epsilon"], "autoattack", 0.5))
+    found = verification(*rows, images=100, attacks=full["attacks"])
+    found["uncertainty_set"] = {"name": "l2", "radius": radius}
+    store(tmp_path, "mnist", "l2", found)
+    assert run(tmp_path, tmp_path / "verification.json") == []
+    assert "left out, mnist.l2: it is of conf/quick" in capsys.readouterr().err
+
+
 def test_a_net_that_failed_a_gate_is_flagged_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,7 +164,7 @@ def test_a_net_that_failed_a_gate_is_flagged_and_named(
     assert "mnist.linf_strong (gradients_are_there)" in capsys.readouterr().err
 
 
-HEAD = '{"images": 3, "failed_gates": {}, "uncertainty_set": {"name": "l2"}, "measured": '
+HEAD = '{"images": 3, "attacks": {}, "gates": [], "failed_gates": {}, "uncertainty_set": {"name": "l2"}, "measured": '
 
 
 @pytest.mark.parametrize(
@@ -142,8 +174,10 @@ HEAD = '{"images": 3, "failed_gates": {}, "uncertainty_set": {"name": "l2"}, "me
         "[]",
         '{"images": 3}',
         HEAD + "null}",
-        HEAD + '[{"norm": "l2", "attack": "one_step", "accuracy": 0.5}]}',
-        HEAD + '[{"norm": "l2", "epsilon": 1, "attack": "one_step", "accuracy": null}]}',
+        HEAD + '[{"norm": "l2", "attack": "one_step", "accuracy": 0.5, "clean_accuracy": 0.9}]}',
+        HEAD + '[{"norm": "l2", "epsilon": 1, "attack": "one_step", "accuracy": 0.5}]}',
+        HEAD
+        + '[{"norm": "l2", "epsilon": 1, "attack": "one_step", "accuracy": null, "clean_accuracy": 0.9}]}',
     ],
 )
 def test_what_is_no_verification_is_refused_by_name(

@@ -63,6 +63,10 @@ def gather(
         "environment": settings["environment"],
         "seeds": seeds,
         "test_images": len(labels),
+        # a part of the data is a look at the graph, whatever its environment is called
+        "complete": not (
+            settings["data"].get("training_images") or settings["data"].get("test_images")
+        ),
         "adversarial_set": [
             {
                 key: measured[seed, "", "adversarial_set"].provenance[key]

@@ -5,6 +5,7 @@ Usage: python -m robustify.registration EXPERIMENT
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import sys
@@ -25,6 +26,9 @@ def register(experiment: str) -> int:
     if any(path.suffix in _CONFIGURATION for path in Path("conf/local").rglob("*")):
         print("conf/local overrides parameters: not registered with DVC, which knows conf/base")  # noqa: T201
         return 0
+    if not Path(".git").exists():
+        print("not registered with DVC, which works in a git repository only")  # noqa: T201
+        return 0
     stages = Path("dvc.yaml")
     if not stages.is_file():
         print("there is no dvc.yaml here; run this in the project's folder")  # noqa: T201
@@ -39,10 +43,14 @@ def register(experiment: str) -> int:
     status = subprocess.run(command, check=False).returncode
     if status == 0:
         print("outputs registered with DVC; dvc.lock is up to date")  # noqa: T201
+    else:
+        # quiet, DVC may say nothing of why
+        told = f"not registered with DVC: its commit of {', '.join(names)} ended with status {status}; are all outputs there?"
+        print(told, file=sys.stderr)  # noqa: T201
     return status
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m robustify.registration EXPERIMENT")
-    sys.exit(register(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("experiment", help="its name, or __default__ for all")
+    sys.exit(register(parser.parse_args().experiment))

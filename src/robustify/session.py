@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import chdir
 from traceback import walk_tb
 from typing import Any
 
@@ -22,7 +23,9 @@ class OneLineSession(KedroSession):
             ClickException: if there is no such pipeline, node, tag or namespace.
         """
         try:
-            return super().run(*arguments, **options)
+            # the paths of data are relative to the project, from whichever of its folders it is run
+            with chdir(self._project_path):
+                return super().run(*arguments, **options)
         except ValueError as error:
             if not _is_of_the_choice(error):
                 raise

@@ -89,6 +89,22 @@ def load_tensors(path: Path) -> Tensors:
     return Tensors(tensors, provenance)
 
 
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Return the provenance in a file's header, without reading or checking its tensors.
+
+    Raises:
+        InputError: if it isn't one of ours; names the file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            provenance = json.loads((file.metadata() or {}).get(HEADER_KEY, ""))
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} isn't a readable Robustify file: {error}") from error
+    if not isinstance(provenance, dict):
+        raise InputError(f"{path} isn't a readable Robustify file: its header holds no provenance")
+    return provenance
+
+
 def _provenance_sha256(provenance: Mapping[str, Any]) -> str:
     covered = {name: value for name, value in provenance.items() if name != PROVENANCE_HASH}
     return hashlib.sha256(_as_header(covered).encode()).hexdigest()

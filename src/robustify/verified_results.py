@@ -28,8 +28,12 @@ _SEVERAL_STEPS = "pgd_"
 _SUMMARY = "all_attacks"
 
 
-def gather(data: Path, conf: Path) -> tuple[dict[tuple[str, str], list[dict[str, Any]]], list[str]]:
-    """Return the entries of every net with a stored full verification, and the nets that failed a sanity gate.
+Entries = dict[tuple[str, str], list[dict[str, Any]]]
+_QUICK = "quick"
+
+
+def gather(data: Path, conf: Path) -> tuple[Entries, list[str], list[str]]:
+    """Return the entries of every net with a stored full verification, the nets that failed a sanity gate, and what is left out.
 
     An entry a ball: accuracies are shares, null where an attack wasn't run; ``pgd_accuracy`` is the lowest of all PGD
     runs, ``all_attacks_accuracy`` what no attack broke, ``seconds`` the time of the attacks, ``command`` what makes the numbers again, null if no configuration does.
@@ -43,7 +47,8 @@ def gather(data: Path, conf: Path) -> tuple[dict[tuple[str, str], list[dict[str,
         InputError: if a stored verification isn't readable.
     """
     entries: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    flagged = []
+    flagged: list[str] = []
+    skipped: list[str] = []
     environments = _environments(conf)
     for path in sorted((data / "07_model_output").glob("*/*/full_verification.json")):
         experiment, net = path.parts[-3:-1]
@@ -51,6 +56,9 @@ def gather(data: Path, conf: Path) -> tuple[dict[tuple[str, str], list[dict[str,
         if found["failed_gates"]:
             flagged.append(f"{experiment}.{net} ({', '.join(found['failed_gates'])})")
         command = _command(experiment, net, found, environments)
+        if command is not None and command.endswith(f"--env={_QUICK}"):
+            skipped.append(f"{experiment}.{net}: it is of conf/{_QUICK}, a look at the graph")
+            continue
         entries[experiment, net] = [
             {
                 "experiment": experiment,
@@ -66,7 +74,7 @@ def gather(data: Path, conf: Path) -> tuple[dict[tuple[str, str], list[dict[str,
             }
             for norm, epsilon in dict.fromkeys(_ball(row) for row in found["measured"])
         ]
-    return entries, flagged
+    return entries, flagged, skipped
 
 
 def merge(
@@ -85,6 +93,24 @@ def merge(
     )
 
 
+def _no_smaller(before: list[dict[str, Any]], measured: Entries) -> tuple[Entries, list[str]]:
+    """Return what doesn't replace entries of more images, and what does, in words."""
+    most: dict[tuple[str, str], int] = {}
+    for entry in before:
+        key = entry["experiment"], entry["net"]
+        most[key] = max(most.get(key, 0), entry.get("images", 0))
+    kept, smaller = {}, []
+    for key, entries in measured.items():
+        images = max((entry["images"] for entry in entries), default=0)
+        if images < most.get(key, 0):
+            smaller.append(
+                f"{'.'.join(key)}: it is of {images:,} images, the stored entries of {most[key]:,}; to replace them, delete them first"
+            )
+        else:
+            kept[key] = entries
+    return kept, smaller
+
+
 _BALL = ("norm", "epsilon")
 
 
@@ -96,8 +122,11 @@ def _read(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(path.read_text())
         if not found.keys() >= _KEYS:
             raise ValueError("keys are missing")
-        if not all({*_BALL, "attack", "accuracy"} <= row.keys() for row in found["measured"]):
-            raise ValueError("a measurement lacks its norm, epsilon, attack or accuracy")
+        if not all(
+            {*_BALL, "attack", "accuracy", "clean_accuracy"} <= row.keys()
+            for row in found["measured"]
+        ):
+            raise ValueError("a measurement lacks its norm, epsilon, attack or an accuracy")
         if any(row["accuracy"] is None for row in found["measured"]):
             raise ValueError("a measurement has no accuracy")
     except (ValueError, AttributeError, TypeError) as error:
@@ -213,13 +242,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=RESULTS, help="file to write")
     options = parser.parse_args(arguments)
     try:
-        measured, flagged = gather(options.data, options.conf)
-        entries = merge(stored_entries(options.output), measured)
+        measured, flagged, skipped = gather(options.data, options.conf)
+        before = stored_entries(options.output)
+        measured, smaller = _no_smaller(before, measured)
+        entries = merge(before, measured)
         with replacing(options.output) as temporary:
             temporary.write_text("".join(_lines(entries)))
     except (InputError, FileNotFoundError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
+    for line in skipped + smaller:
+        print(f"left out, {line}", file=sys.stderr)  # noqa: T201
     for line in flagged:
         print(f"flagged, it failed sanity gates: {line}", file=sys.stderr)  # noqa: T201
     fresh = sum(map(len, measured.values()))

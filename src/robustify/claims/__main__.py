@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -47,6 +48,33 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
         InputError: if there is nothing stored, or what is stored comes of a part of the data.
     """
     results = docs / RESULTS
+    with TemporaryDirectory() as folder:
+        # what is stored changes only when the whole page can be made of it
+        fresh = Path(folder)
+        if results.is_dir():
+            shutil.copytree(results, fresh, dirs_exist_ok=True)
+        try:
+            _collect(data, fresh)
+            stored = _load(fresh)
+            verified = stored_entries(fresh / VERIFIED.name)
+        except InputError as error:
+            # of the copy, whose original is what can be mended
+            raise InputError(str(error).replace(str(fresh), str(results))) from error
+        if not stored:
+            raise InputError(
+                f"no results in {data} or {results}; make them by kedro run --pipeline=mnist_seeds"
+            )
+        text = render(stored, verified, _beginnings(fresh, stored))
+        for path in sorted(fresh.iterdir()):
+            with replacing(results / path.name) as temporary:
+                shutil.copyfile(path, temporary)
+    page = docs / f"{RESULTS}.md"
+    _write(page, text)
+    return page
+
+
+def _collect(data: Path, results: Path) -> None:
+    """Copy what is stored in ``data`` into a folder of results, and draw what is drawn of it."""
     for folder in sorted((data / "08_reporting").glob("*/")):
         _copy_seeds(folder, results, folder.name, COMPLETE)
         for table in (OBJECTIVES, READINGS, DISTANCES):
@@ -61,18 +89,6 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
                 _write(results / f"{folder.name}_{name}{BEGINNING}.csv", curves.to_csv(index=False))
     for path in sorted(results.glob(f"*{DETAILS}.json")):
         _draw(path, results)
-    stored = _load(results)
-    if not stored:
-        raise InputError(
-            f"no results in {data} or {results}; make them by kedro run --pipeline=mnist_seeds"
-        )
-    page = docs / f"{RESULTS}.md"
-    verified = results / VERIFIED.name
-    _write(
-        page,
-        render(stored, stored_entries(verified), _beginnings(results, stored)),
-    )
-    return page
 
 
 def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> None:
@@ -84,6 +100,11 @@ def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> Non
         raise InputError(
             f"{across} is of the environment {details['environment']!r}; gather the complete experiment again: "
             f"kedro run --env={environment} --pipeline={name.removesuffix(f'_{environment}')}_seeds"
+        )
+    if not details.get("complete", True):
+        raise InputError(
+            f"{across} is of a part of the data ({details['test_images']:,} test images), which data.training_images or data.test_images ask for; "
+            "gather the complete experiment"
         )
     if details["seeds"] != summary["seeds"]:
         raise InputError(
@@ -101,7 +122,17 @@ def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> Non
 # what is gathered over seeds, and what must be in it
 _PARTS = {
     "summary": {"seeds", "adversarial_set", "nets", "tests"},
-    "details": {"environment", "seeds", "transfer", "single_pixel"},
+    "details": {
+        "title",
+        "environment",
+        "seeds",
+        "test_images",
+        "nets",
+        "best_on_adversarial_set",
+        "single_pixel",
+        "transfer",
+        "paper",
+    },
 }
 
 

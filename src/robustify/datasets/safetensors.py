@@ -28,6 +28,12 @@ class TensorsDataset(AbstractDataset["Tensors", "Tensors"]):
 
         return load_tensors(self._filepath)
 
+    def provenance(self) -> dict[str, Any]:
+        """Return what the file's header says, see :func:`robustify.storage.read_provenance`."""
+        from robustify.storage import read_provenance
+
+        return read_provenance(self._filepath)
+
     def save(self, data: Tensors) -> None:
         from robustify.storage import save_tensors
 

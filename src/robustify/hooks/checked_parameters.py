@@ -66,6 +66,7 @@ class CheckedParameters:
             raise ClickException("; ".join(problems))
         _require_seeds(pipeline, catalog)
         _require_nets(pipeline, catalog)
+        _require_data(pipeline, catalog, self._experiments)
 
     @hook_impl(wrapper=True, tryfirst=True)
     def on_pipeline_error(self, error: Exception) -> Generator[None, object, object]:
@@ -82,7 +83,8 @@ class CheckedParameters:
             cause = cause.__cause__
         if isinstance(cause, InputError | FileNotFoundError):
             raise ClickException(str(cause)) from error
-        if isinstance(error, DatasetError) and str(error).startswith("Failed while loading"):
+        # the catalog puts the data set's name before it
+        if isinstance(error, DatasetError) and "Failed while loading" in str(error):
             what = " ".join(str(error).split())
             raise ClickException(f"{what[:500]}; remove that file, and make it again") from error
         return result
@@ -135,6 +137,19 @@ def _require_seeds(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> No
         raise ClickException(
             f"not run yet: {', '.join(f'{name} with seed {seed}' for name, seed in missing)}; make them by {commands}"
         )
+
+
+def _require_data(
+    pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], experiments: Mapping[str, Experiment]
+) -> None:
+    from robustify.checks.stored_data import stale_data
+
+    try:
+        stale = stale_data(pipeline, catalog, experiments)
+    except InputError as error:
+        raise ClickException(str(error)) from error
+    if stale:
+        raise ClickException("; ".join(stale))
 
 
 def _require_nets(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

@@ -7,6 +7,39 @@ from typing import Any
 
 import pandas as pd
 
+from robustify.configuration import BASELINE
+from robustify.errors import InputError
+
+
+def require_one_origin(
+    evaluations: Mapping[str, Mapping[str, Any]],
+    verifications: Mapping[str, Mapping[str, Any]],
+    adversarial_set: Mapping[str, Any],
+) -> None:
+    """Refuse measurements of different runs side by side.
+
+    Args:
+        evaluations: what was measured of each net, by net.
+        verifications: what attacks left of each net, by net; none if there are none.
+        adversarial_set: provenance of the set.
+
+    Raises:
+        InputError: if a net was verified with other weights than it was evaluated with, or the set was made on
+            another baseline.
+    """
+    weights = {net: found["weights_sha256"] for net, found in evaluations.items()}
+    for net, found in verifications.items():
+        if found["weights_sha256"] != weights[net]:
+            raise InputError(
+                f"{net} was evaluated and verified with different weights: what lies there is of different runs; run the whole "
+                "experiment again (nets that are there are loaded, not trained)"
+            )
+    if BASELINE in weights and adversarial_set["attacked_net_sha256"] != weights[BASELINE]:
+        raise InputError(
+            "the adversarial set was made on another baseline than the one evaluated: what lies there is of different runs; run the "
+            "whole experiment again (nets that are there are loaded, not trained)"
+        )
+
 
 def gather(
     *,

@@ -24,11 +24,20 @@ def evaluate_net(
         adversarial_set: made by :func:`robustify.pipelines.adversarial_set.nodes.make_adversarial_set`.
         evaluation: see :class:`robustify.configuration.Evaluation`.
         device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        InputError: if the set was made of other test images.
     """
+    from robustify.errors import InputError
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
     from robustify.measurement import accuracy, epsilon_sweep, predict
 
+    attacked = adversarial_set.provenance["attacked_data_sha256"]
+    if attacked != test_data.provenance["tensors_sha256"]:
+        raise InputError(
+            "the adversarial set was made of other test images than those stored now; make it again: kedro run --tags=adversarial_set"
+        )
     keep_freed_memory()
     started = time.perf_counter()
     net = model.net.to(choose_device(device))

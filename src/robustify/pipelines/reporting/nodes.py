@@ -34,6 +34,9 @@ def gather_results(
             verification if there is any.
         experiment: its name.
         nets: names of the nets, in order.
+
+    Raises:
+        InputError: if what was measured is of different nets or sets.
     """
     from robustify.machine.devices import choose_device, describe
     from robustify.reporting import results
@@ -44,6 +47,7 @@ def gather_results(
         for start in (0, count, 2 * count)
     )
     about = adversarial_set.provenance
+    results.require_one_origin(evaluations, verifications, about)
     gathered = results.gather(
         experiment=experiment,
         seed=seed,
