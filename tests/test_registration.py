@@ -48,8 +48,13 @@ def test_outside_a_git_repository_nothing_is_registered_and_nothing_fails(
 ) -> None:
     Path(".git").rmdir()
     assert registration.register("mnist") == 0
-    assert "works in a git repository only" in capsys.readouterr().out
+    assert "asks for a git repository" in capsys.readouterr().out
     assert committed == []
+    # as `dvc init --no-scm` writes it
+    Path(".dvc").mkdir()
+    Path(".dvc/config").write_text("[core]\n    no_scm = True\n")
+    assert registration.register("mnist") == 0
+    assert len(committed) == 1
 
 
 @pytest.mark.parametrize("experiment", ["mnist", "cifar"])

@@ -26,8 +26,8 @@ def register(experiment: str) -> int:
     if any(path.suffix in _CONFIGURATION for path in Path("conf/local").rglob("*")):
         print("conf/local overrides parameters: not registered with DVC, which knows conf/base")  # noqa: T201
         return 0
-    if not Path(".git").exists():
-        print("not registered with DVC, which works in a git repository only")  # noqa: T201
+    if not Path(".git").exists() and not _without_git():
+        print("not registered with DVC, which asks for a git repository (or dvc init --no-scm -f)")  # noqa: T201
         return 0
     stages = Path("dvc.yaml")
     if not stages.is_file():
@@ -48,6 +48,13 @@ def register(experiment: str) -> int:
         told = f"not registered with DVC: its commit of {', '.join(names)} ended with status {status}; are all outputs there?"
         print(told, file=sys.stderr)  # noqa: T201
     return status
+
+
+def _without_git() -> bool:
+    """Return whether DVC has been told to do without git."""
+    files = (Path(".dvc") / name for name in ("config", "config.local"))
+    told = "".join(path.read_text() for path in files if path.is_file())
+    return re.search(r"no_scm\s*=\s*true", told, flags=re.IGNORECASE) is not None
 
 
 if __name__ == "__main__":
