@@ -27,9 +27,8 @@ def register(experiment: str) -> int:
         print("conf/local overrides parameters: not registered with DVC, which knows conf/base")  # noqa: T201
         return 0
     if not Path(".git").exists() and not _without_git():
-        print(
-            "not registered with DVC, which asks for a git repository (or dvc config core.no_scm true)"
-        )  # noqa: T201
+        told = "not registered with DVC: it asks for a git repository, or dvc config core.no_scm true"
+        print(told)  # noqa: T201
         return 0
     stages = Path("dvc.yaml")
     if not stages.is_file():

@@ -317,7 +317,7 @@ def test_a_damaged_file_is_named_in_one_line(project: Project, runs: dict[str, s
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     failed = project.kedro(
         "run", "--pipeline=mnist_robust", "--env=quick", "--nodes=mnist.l2_evaluation.evaluate",
-        check=False,
+        f"--params={SMALL['mnist']}", check=False,
     )  # fmt: skip
     path.write_bytes(content)
     assert failed.returncode != 0
