@@ -27,7 +27,9 @@ def register(experiment: str) -> int:
         print("conf/local overrides parameters: not registered with DVC, which knows conf/base")  # noqa: T201
         return 0
     if not Path(".git").exists() and not _without_git():
-        told = "not registered with DVC: it asks for a git repository, or dvc config core.no_scm true"
+        told = (
+            "not registered with DVC: it asks for a git repository, or dvc config core.no_scm true"
+        )
         print(told)  # noqa: T201
         return 0
     stages = Path("dvc.yaml")
