@@ -40,7 +40,7 @@ def test_with_the_box_out_of_reach_it_is_the_distance_to_the_hyperplane() -> Non
     slope, margin = slope_and_margin(net, x)
     distance = margin / slope.norm()
     assert distance.max() < 0.4
-    found = smallest_perturbations(net, x, torch.zeros(len(x), dtype=torch.int64), search_steps=20)
+    found = smallest_perturbations(net, x, torch.zeros(len(x), dtype=torch.int64))
     assert found.found.all()
     torch.testing.assert_close(found.norm, distance, rtol=2e-3, atol=0)
     assert (found.norm >= distance).all()
@@ -79,6 +79,34 @@ def test_with_the_box_in_the_way_it_solves_the_quadratic_programme() -> None:
     assert boxed >= 3
     assert found.images.min() >= 0
     assert found.images.max() <= 1
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_between_curved_borders_it_is_the_distance_to_the_nearest_point_of_a_fine_grid(
+    seed: int,
+) -> None:
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2)).double()
+    for layer in (net[1], net[3]):
+        layer.weight.data.mul_(4)
+    axis = torch.linspace(0, 1, 1001, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis)
+    torch.manual_seed(9)
+    x = torch.rand(20, 1, 1, 2, dtype=torch.float64)
+    with torch.no_grad():
+        labels, elsewhere = net(x).argmax(dim=1), net(grid.view(-1, 1, 1, 2)).argmax(dim=1)
+    assert 0 < labels.sum() < len(labels)
+    nearest = torch.stack(
+        [
+            (grid[elsewhere != label] - image.flatten()).norm(dim=1).min()
+            for image, label in zip(x, labels, strict=True)
+        ]
+    )
+    found = smallest_perturbations(net, x, labels)
+    assert found.found.all()
+    assert (found.norm <= 1.01 * nearest).all()
+    # no point of the square is further than half a diagonal from the grid
+    assert (found.norm >= nearest - 1e-3).all()
 
 
 def test_targets_are_reached_and_untargeted_is_the_nearest_of_them() -> None:

@@ -2,7 +2,8 @@
 
 For one image and one wrong class y', box-constrained L-BFGS minimises c·‖Δ‖₂ + J(x + Δ, y') over
 x + Δ in [0, 1], and c is searched for the largest value, hence the smallest Δ, at which the label
-still flips (Szegedy et al., 2014).
+still flips (Szegedy et al., 2014). Minima jump with c where J is curved, past the border: so the best
+Δ is shortened along its own direction until the label is about to flip back.
 
 Every image has a solver of its own (SciPy's L-BFGS-B); only the net's passes are shared between
 them. A batch of another size changes the last bits of their float32 sums, which the iterations and
@@ -42,6 +43,8 @@ TIE = 1e-5
 # from one trial value of c to the next while no label flips
 _SHRINK = 4.0
 _STEPS_TO_FLIP = 12
+# halvings of the way back to the border: to a thousandth of the perturbation
+_STEPS_TO_BORDER = 10
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class SmallestPerturbations:
     Attributes:
         images: perturbed, float in [0, 1], shape (N, C, H, W); the clean image where none was found.
         found: whether the label flips, bool, shape (N,).
-        c: weight of the norm at which it was found, float64, shape (N,); infinite where the net
+        c: weight of the norm at which its direction was found, float64, shape (N,); infinite where the net
             is wrong about the clean image already, NaN where nothing was found.
         norm: l2 norm of the perturbation in pixel units of the [0, 1] scale, float64, shape (N,);
             NaN where nothing was found.
@@ -181,7 +184,19 @@ def _search(evaluate: Evaluate, *, clean: Array, search_steps: int, iterations: 
         with_flip, norm = c, float(np.linalg.norm(point - clean))
         if norm < best.norm:
             best = _Solution(point, c, norm)
-    return best
+    return _at_the_border(evaluate, clean, best)
+
+
+def _at_the_border(evaluate: Evaluate, clean: Array, solution: _Solution) -> _Solution:
+    """Return the shortest flip found by halving the way from the clean image to the solution."""
+    offset, kept, flips = solution.point - clean, 0.0, 1.0
+    for _ in range(_STEPS_TO_BORDER):
+        middle = (kept + flips) / 2
+        if evaluate(clean + middle * offset).flipped:
+            flips = middle
+        else:
+            kept = middle
+    return _Solution(clean + flips * offset, solution.c, flips * solution.norm)
 
 
 def _solve(
