@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import chdir
 from traceback import walk_tb
 from typing import Any
 
 from click import ClickException
+from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
+
+from robustify.checks.tags import unknown_tags
 
 _CHOOSING = ("kedro.framework.session.session", "kedro.pipeline.pipeline")
 _RUNNING = "kedro.runner"
@@ -29,10 +33,16 @@ class OneLineSession(KedroSession):
         except ValueError as error:
             if not _is_of_the_choice(error):
                 raise
-            what = " ".join(str(error).split())
+            what = _unknown_tags(options) or " ".join(str(error).split())
             raise ClickException(
                 f"{what} ('kedro registry list' tells the pipelines, 'kedro registry describe NAME' one's nodes)"
             ) from error
+
+
+def _unknown_tags(options: Mapping[str, Any]) -> str | None:
+    named = options.get("pipeline_names") or [options.get("pipeline_name") or "__default__"]
+    chosen = [pipelines[name] for name in named if name in pipelines]
+    return unknown_tags(options.get("tags") or (), among=chosen, of=chosen) if chosen else None
 
 
 def _is_of_the_choice(error: ValueError) -> bool:

@@ -75,7 +75,7 @@ def test_an_environment_that_is_not_there_is_named_with_those_that_are(project: 
         ("--nodes=mnist.baselin.train", "no.* nodes named.*'mnist.baselin.train'"),
         ("--from-nodes=nothing", "no.* nodes named.*'nothing'"),
         ("--namespaces=mnist.l5", "namespaces.*'mnist.l5'"),
-        ("--tags=l5", "no nodes"),
+        ("--tags=l5", "no node chosen has the tag 'l5'; tags are"),
     ],
 )
 def test_a_choice_that_is_not_there_is_one_line(

@@ -16,11 +16,12 @@ from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 
 from robustify import pipeline_registry
+from robustify.checks.missing_inputs import missing_inputs
 from robustify.checks.parameters import ConfigurationError, experiments_of
 from robustify.checks.spelling import stray_parameters
 from robustify.configuration import Experiment
 from robustify.errors import InputError
-from robustify.placement import place, seed_of
+from robustify.placement import place
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +65,9 @@ class CheckedParameters:
                 problems += _absent(name, experiment)
         if problems:
             raise ClickException("; ".join(problems))
-        _require_seeds(pipeline, catalog)
-        _require_nets(pipeline, catalog)
+        missing = missing_inputs(pipeline, catalog, pipelines)
+        if missing:
+            raise ClickException("; ".join(missing))
         _require_data(pipeline, catalog, self._experiments)
 
     @hook_impl(wrapper=True, tryfirst=True)
@@ -126,19 +128,6 @@ def _further(error: ConfigurationError) -> Iterator[str]:
                 yield f"{key}: {complaint}"
 
 
-def _require_seeds(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-    absent = (name for name in sorted(pipeline.inputs()) if not catalog.exists(name))
-    missing = sorted({found for found in map(seed_of, absent) if found is not None})
-    if missing:
-        commands = "; ".join(
-            f"kedro run --pipeline={experiment}_robust --params={experiment}.seed={seed}"
-            for experiment, seed in missing
-        )
-        raise ClickException(
-            f"not run yet: {', '.join(f'{name} with seed {seed}' for name, seed in missing)}; make them by {commands}"
-        )
-
-
 def _require_data(
     pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], experiments: Mapping[str, Experiment]
 ) -> None:
@@ -150,14 +139,3 @@ def _require_data(
         raise ClickException(str(error)) from error
     if stale:
         raise ClickException("; ".join(stale))
-
-
-def _require_nets(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-    # a verification takes long; that the third experiment isn't trained yet must show before the first is done
-    missing = sorted(
-        name for name in pipeline.inputs() if name.endswith(".model") and not catalog.exists(name)
-    )
-    if missing:
-        experiments = sorted({name.partition(".")[0] for name in missing})
-        commands = ", ".join(f"kedro run --pipeline={name}_robust" for name in experiments)
-        raise ClickException(f"not trained yet: {', '.join(missing)}; train by {commands}")

@@ -9,7 +9,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.pipeline import Pipeline
 
-from robustify.checks.spelling import did_you_mean
+from robustify.checks.tags import unknown_tags
 
 
 class KnownTags:
@@ -18,15 +18,9 @@ class KnownTags:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
         """Name the tags in one line, and those that there are, before any work starts."""
-        unmatched = sorted(set(run_params.get("tags") or ()) - _tags_of(pipeline))
-        if unmatched:
-            names = run_params.get("pipeline_names") or ["__default__"]
-            known = sorted(set().union(*(_tags_of(pipelines[name]) for name in names)))
-            said = [f"{tag!r}{did_you_mean(tag, known)}" for tag in unmatched]
-            raise ClickException(
-                f"no node chosen has the tag {'; nor '.join(said)}; tags are {', '.join(known)}"
-            )
-
-
-def _tags_of(pipeline: Pipeline) -> set[str]:
-    return {tag for node in pipeline.nodes for tag in node.tags}
+        named = run_params.get("pipeline_names") or ["__default__"]
+        complaint = unknown_tags(
+            run_params.get("tags") or (), among=[pipeline], of=[pipelines[name] for name in named]
+        )
+        if complaint:
+            raise ClickException(complaint)
