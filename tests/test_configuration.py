@@ -338,7 +338,11 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
             {"name": "muon", "learning_rate": 0.1, "filter_learning_rate": 1, "filter_momentum": 1},
             "filter_momentum is 1; it must be in",
         ),
-        ("training.optimiser", {"name": "adam"}, r"training\.optimiser: .*learning_rate"),
+        (
+            "training.optimiser",
+            {"name": "adam"},
+            r"training\.optimiser\.learning_rate: is missing; 'adam' needs it",
+        ),
         ("training.translation", 28, r"training\.translation: is 28; .*at most 27"),
         ("paper.adversarial_set_size", -5, r"mnist\.paper\.adversarial_set_size: .*got -5"),
         ("objective.maximiser", 3, r"objective\.maximiser: is unknown to 'worst_case'"),
@@ -555,7 +559,18 @@ def test_every_wrong_value_is_named_at_once(parameters: dict[str, Any]) -> None:
             ["alfa: is unknown", "alpha is 2.0;", "label_smoothing is 1.5;"],
         ),
         # one that is left out, which says nothing of the rest
-        ("nets.l2.uncertainty_set", {"name": "l2"}, ["'radius'"]),
+        ("nets.l2.uncertainty_set", {"name": "l2"}, ["radius: is missing; 'l2' needs it"]),
+        # or several; an inherited option that another one of its kind has can be dropped
+        (
+            "training.optimiser",
+            {"name": "muon", "dampening": 0.1},
+            ["dampening: is unknown to 'muon'; null leaves it out"],
+        ),
+        (
+            "training.optimiser",
+            {"name": "muon", "dampening": None},
+            ["filter_learning_rate: is missing; 'muon' needs it", "learning_rate: is missing"],
+        ),
         # steps that can't leave the neighbourhood of the start
         (
             "nets.l2.maximiser",

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from robustify.checks.spelling import did_you_mean, option_problems, shown, takes
+from robustify.checks.spelling import (
+    did_you_mean,
+    missing_options,
+    option_problems,
+    shown,
+    takes,
+)
 from robustify.errors import InputError
 
 # name and options of a part
@@ -56,7 +62,20 @@ def problems_of_part(
         )
     }
     problems = option_problems(name, registry[name], others, given=given)
+    if null_drops:
+        problems |= {
+            option: f"{problems[option]}; null leaves it out"
+            for option in problems
+            if not takes(registry[name], option)
+            and any(takes(part, option) for part in registry.values())
+        }
     yield from ((f"{key}.{option}", complaint) for option, complaint in problems.items())
+    missing = missing_options(registry[name], others, given=given)
+    if missing:
+        # it may be the misspelt one, which is told
+        if not problems:
+            yield from ((f"{key}.{option}", f"is missing; {name!r} needs it") for option in missing)
+        return
     rest = {option: value for option, value in options.items() if option not in problems}
     # what lacks a required option can't be made, so nothing more is known of it
     if not (problems and _lacks_an_option(_error_of(rest, make))):

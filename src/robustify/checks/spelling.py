@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -62,6 +62,21 @@ def takes(make: Callable[..., object], option: str) -> bool:
     return option in _options_of(make)
 
 
+def missing_options(
+    make: Callable[..., object], options: Collection[str], *, given: Collection[str] = ()
+) -> list[str]:
+    """Return the names of options that ``make`` can't do without and that are neither among ``options`` nor ``given``."""
+    # a base's default doesn't make up for a class that asks for the option, so the first to name it counts
+    first: dict[str, inspect.Parameter] = {}
+    for _, by_name in _signatures(make):
+        first = {**{one.name: one for one in by_name}, **first}
+    return [
+        name
+        for name, one in first.items()
+        if one.default is inspect.Parameter.empty and name not in {*options, *given}
+    ]
+
+
 def shown(value: object) -> str:
     """Return a value as a message shows it: in one line that isn't too long."""
     try:
@@ -73,20 +88,30 @@ def shown(value: object) -> str:
 
 def _options_of(make: Callable[..., object]) -> dict[str, Any]:
     """Return the types of what ``make`` takes by name only, by name."""
+    found: dict[str, Any] = {}
+    for function, by_name in _signatures(make):
+        types = get_type_hints(function) if by_name else {}
+        found = {**{one.name: types[one.name] for one in by_name}, **found}
+    return found
+
+
+def _signatures(
+    make: Callable[..., object],
+) -> Iterator[tuple[Callable[..., object], list[inspect.Parameter]]]:
+    """Yield ``make``, or its class's and bases' initialisers as far as options are passed on, with what each takes by name only."""
     functions = (
         [vars(kind)["__init__"] for kind in make.__mro__ if "__init__" in vars(kind)]
         if inspect.isclass(make)
         else [make]
     )
-    found: dict[str, Any] = {}
     for function in functions:
         parameters = inspect.signature(function).parameters.values()
-        by_name = [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
-        types = get_type_hints(function) if by_name else {}
-        found = {**{option: types[option] for option in by_name}, **found}
+        yield (
+            function,
+            [one for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY],
+        )
         if all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in parameters):
             break
-    return found
 
 
 def _complaints(kind: Any, value: object) -> list[str]:
