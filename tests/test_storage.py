@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from robustify import load_net
+from robustify.datasets.atomic import AtomicJSONDataset
 from robustify.errors import InputError
 from robustify.nets import make_net
 from robustify.storage import (
@@ -14,6 +15,7 @@ from robustify.storage import (
     TrainedNet,
     load_tensors,
     load_trained_net,
+    read_provenance,
     save_net,
     save_tensors,
 )
@@ -168,3 +170,15 @@ def test_names_that_are_numbers_come_back_as_text(tmp_path: Path) -> None:
     stored = load_tensors(path).provenance
     assert stored["shares"] == {"10": 1, "2": 0.5}
     assert stored["epsilons"] == {"1e-05": 0, "0.1": 1}
+
+
+def test_what_a_file_does_not_say_is_told_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "some.safetensors"
+    save_tensors(path, Tensors({"x": torch.zeros(1)}, {"seed": 3}))
+    table = AtomicJSONDataset(filepath=str(tmp_path / "some.json"))
+    table.save({"seed": 3})
+    for content in (load_tensors(path).provenance, read_provenance(path), table.load()):
+        assert content["seed"] == 3
+        assert content.get("norms") is None
+        with pytest.raises(InputError, match=r"some\.\w+ doesn't say 'norms': .*make it again"):
+            content["norms"]

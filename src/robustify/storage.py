@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from robustify.atomic import replacing
 from robustify.errors import InputError
 from robustify.nets import make_net
+from robustify.stated import Stated
 
 # several header keys are written in random order; one key keeps the file's bytes the same
 HEADER_KEY = "provenance"
@@ -86,7 +87,7 @@ def load_tensors(path: Path) -> Tensors:
         raise InputError(f"{path} is damaged: its header isn't written as Robustify writes it")
     if provenance.get(TENSORS_HASH) != tensors_sha256(tensors):
         raise InputError(f"{path} is damaged: its tensors don't have the hash in its header")
-    return Tensors(tensors, provenance)
+    return Tensors(tensors, Stated(provenance, path))
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
@@ -102,7 +103,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} isn't a readable Robustify file: {error}") from error
     if not isinstance(provenance, dict):
         raise InputError(f"{path} isn't a readable Robustify file: its header holds no provenance")
-    return provenance
+    return Stated(provenance, path)
 
 
 def _provenance_sha256(provenance: Mapping[str, Any]) -> str:

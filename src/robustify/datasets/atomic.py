@@ -13,6 +13,7 @@ from kedro_datasets.pandas import CSVDataset
 from kedro_datasets.text import TextDataset
 
 from robustify.atomic import replacing
+from robustify.stated import Stated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,11 @@ class AtomicCSVDataset(CSVDataset):
 
 
 class AtomicJSONDataset(JSONDataset):
-    """Whatever JSON can say, in a JSON file."""
+    """Whatever JSON can say, in a JSON file; an object that is loaded knows the file's name for what it lacks."""
+
+    def load(self) -> Any:
+        content = super().load()
+        return Stated(content, Path(self._filepath)) if isinstance(content, dict) else content
 
     def save(self, data: Any) -> None:
         _save(JSONDataset, self, Path(self._filepath), data)
