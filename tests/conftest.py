@@ -48,3 +48,8 @@ def real_mnist():
     from robustify.ingestion.acquisition import acquire
 
     return acquire("mnist", raw_directory=PROJECT / "data" / "01_raw")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # of two processes, the one that came to the longest file last would keep the other waiting
+    items.sort(key=lambda item: item.path.name != "test_pipelines.py")

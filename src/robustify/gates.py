@@ -283,7 +283,7 @@ def gradients_leave_nothing_out(claimed: Tensor, measured: Tensor) -> Verdict:
         "gradients_leave_nothing_out",
         agreement >= LEAST_AGREEMENT,
         {"agreement": agreement, "least_agreement": LEAST_AGREEMENT},
-        f"in random directions the output's slopes agree with the gradient's by {agreement:.2f} (1 is all); at least {LEAST_AGREEMENT} must be: "
+        f"in random directions the output's slopes agree with the gradient's by {agreement:.3f} (1 is all); at least {LEAST_AGREEMENT} must be: "
         "the gradient lacks a part of the pixels, or says the opposite of them",
     )
 
