@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def run(data: Path, output: Path) -> list[dict[str, Any]]:
 
 
 def test_where_nothing_was_verified_the_list_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
     assert run(tmp_path / "data", tmp_path / "docs" / "verification.json") == []
     assert [path.name for path in (tmp_path / "docs").iterdir()] == ["verification.json"]
 
@@ -118,6 +120,7 @@ def test_entries_of_nets_measured_elsewhere_stay_and_others_are_replaced(tmp_pat
     store(tmp_path / "there", "cifar", "linf", verification(row("linf", 0.1, "one_step", 0.4)))
     cifar, mnist = run(tmp_path / "there", output)
     assert (cifar["experiment"], mnist["fgsm_accuracy"]) == ("cifar", 0.5)
+    (tmp_path / "nowhere").mkdir()
     assert run(tmp_path / "nowhere", output) == [cifar, mnist]
     assert run(tmp_path / "here", output) == [cifar, first]
 
@@ -192,3 +195,19 @@ def test_what_is_no_verification_is_refused_by_name(
     assert main(arguments) == 2
     assert "full_verification.json isn't a verification" in capsys.readouterr().err
     assert output.read_text() == "[]\n"
+
+
+def test_a_misspelt_folder_and_a_broken_configuration_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, conf = tmp_path / "verification.json", tmp_path / "conf"
+    shutil.copytree(PROJECT / "conf", conf)
+    assert main(["--data", str(tmp_path / "typo"), "--conf", str(conf)]) == 2
+    assert capsys.readouterr().err == f"{tmp_path / 'typo'} is no folder\n"
+    (conf / "paper" / "parameters_mnist.yml").write_text("mnist: [")
+    arguments = ["--data", str(tmp_path), "--conf", str(conf), "--output", str(output)]
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert "parameters_mnist.yml" in told
+    assert told.count("\n") == 1
+    assert not output.exists()

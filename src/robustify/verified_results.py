@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kedro.config import OmegaConfigLoader
+from click import ClickException
 
 from robustify.atomic import replacing
 from robustify.checks.parameters import experiments_of
 from robustify.configuration import Experiment
 from robustify.errors import InputError
+from robustify.loader import ReadableConfigLoader
 from robustify.reporting.statements import AUTOATTACK
 from robustify.settings import CONFIG_LOADER_ARGS
 
@@ -157,13 +158,19 @@ def _after_all(rows: list[dict[str, Any]], norm: str, epsilon: float) -> float:
     return float(accuracies.get(_SUMMARY, min(accuracies.values())))
 
 
+def _require_folders(*folders: Path) -> None:
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder")
+
+
 def _environments(conf: Path) -> dict[str, dict[str, Experiment]]:
     """Return the experiments of every configuration, ``base`` first."""
     names = sorted(folder.name for folder in conf.iterdir() if folder.is_dir())
     ordered = ["base", *(name for name in names if name not in ("base", "local"))]
     return {
         name: experiments_of(
-            OmegaConfigLoader(str(conf), env=name, **CONFIG_LOADER_ARGS)["parameters"]
+            ReadableConfigLoader(str(conf), env=name, **CONFIG_LOADER_ARGS)["parameters"]
         )
         for name in ordered
     }
@@ -242,13 +249,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=RESULTS, help="file to write")
     options = parser.parse_args(arguments)
     try:
+        _require_folders(options.data, options.conf)
         measured, flagged, skipped = gather(options.data, options.conf)
         before = stored_entries(options.output)
         measured, smaller = _no_smaller(before, measured)
         entries = merge(before, measured)
         with replacing(options.output) as temporary:
             temporary.write_text("".join(_lines(entries)))
-    except (InputError, FileNotFoundError) as error:
+    except (InputError, FileNotFoundError, ClickException) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     for line in skipped + smaller:
