@@ -144,6 +144,18 @@ def test_examples_do_not_couple() -> None:
     assert not net(together.images).argmax(dim=1).eq(labels).any()
 
 
+def test_flips_next_to_the_border_hold_alone_and_in_double_precision() -> None:
+    torch.manual_seed(1)
+    net = make_net("mnist_convnet").eval()
+    x = torch.rand(6, 1, 28, 28)
+    labels = net(x).argmax(dim=1)
+    found = smallest_perturbations(net, x, labels, candidates=1, search_steps=3, iterations=15)
+    assert found.found.all()
+    alone = torch.cat([net(image[None]).argmax(dim=1) for image in found.images])
+    assert not alone.eq(labels).any()
+    assert not net.double()(found.images.double()).argmax(dim=1).eq(labels).any()
+
+
 def test_a_wrong_image_needs_no_perturbation_and_a_constant_net_has_none() -> None:
     net = binary_net()
     x = torch.rand(4, 3, 2, 2, dtype=torch.float64)

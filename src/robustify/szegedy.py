@@ -38,8 +38,9 @@ from robustify.measurement import predict
 Array = npt.NDArray[Any]
 Result = TypeVar("Result")
 
-# a near-tie could fall the other way in another batch
-TIE = 1e-5
+# a lead, relative to the largest logit: the nearest flips are near-ties, which could fall the other way in another
+# batch or library
+TIE = 1e-4
 # from one trial value of c to the next while no label flips
 _SHRINK = 4.0
 _STEPS_TO_FLIP = 12
