@@ -161,6 +161,46 @@ def test_the_jacobian_penalty_of_a_linear_net(batch: tuple[torch.Tensor, torch.T
             assert penalty(objective, net, x) == pytest.approx(expected, rel=tolerance)
 
 
+class Prior(nn.Module):
+    """Answers every image alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.tensor([1.0, 0.0, -1.0, 2.0], dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(x), -1)
+
+
+@pytest.mark.parametrize(
+    ("name", "uncertainty_set", "options"),
+    [
+        ("jacobian", POINT, {"projections": None}),
+        ("jacobian", POINT, {"projections": 2, "output": "logits"}),
+        ("manifold_tangent", POINT, {"projections": None}),
+        ("manifold_tangent", POINT, {"projections": 2}),
+        ("vat", {"name": "l2", "radius": 0.5}, {}),
+    ],
+)
+def test_a_net_that_looks_at_nothing_has_no_slopes(
+    batch: tuple[torch.Tensor, torch.Tensor],
+    name: str,
+    uncertainty_set: dict[str, Any],
+    options: dict[str, Any],
+) -> None:
+    x, labels = batch
+    if name == "manifold_tangent":
+        options = {**options, "bases": lambda rows: bases_of(20)[rows]}
+    objective = make(name, uncertainty_set, beta=5.0, **options).for_examples(torch.arange(8))
+    net = Prior()
+    loss = objective(net, x, labels, generator=torch.Generator().manual_seed(0))
+    assert float(loss.detach()) == pytest.approx(
+        float(functional.cross_entropy(net(x), labels).detach()), rel=1e-6
+    )
+    loss.backward()
+    assert bool((net.logits.grad != 0).all())
+
+
 def test_equation_4_of_a_linear_net(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
     torch.manual_seed(0)
     net, (x, _) = LinearNet(12, 4).double(), batch

@@ -33,11 +33,23 @@ def outputs(net: nn.Module, x: Tensor, output: Output) -> tuple[Tensor, Tensor]:
 def jacobian(net: nn.Module, x: Tensor, output: Output) -> Tensor:
     """Return every example's Jacobian ∂o/∂x, shape (N, K, D), by one backward pass a class."""
     leaf, values = outputs(net, x, output)
+    classes = torch.eye(values.shape[1], dtype=values.dtype, device=values.device)
     rows = [
-        torch.autograd.grad(values[:, k].sum(), [leaf], create_graph=True)[0].flatten(1)
-        for k in range(values.shape[1])
+        pulled_back(values, leaf, covector.expand_as(values)).flatten(1) for covector in classes
     ]
     return torch.stack(rows, dim=1)
+
+
+def pulled_back(
+    values: Tensor, leaf: Tensor, covectors: Tensor, *, create_graph: bool = True
+) -> Tensor:
+    """Return vᵀ ∂values/∂leaf, v the covectors, shaped like the leaf; zero if values don't hang on it."""
+    if not values.requires_grad:
+        return torch.zeros_like(leaf)
+    (slopes,) = torch.autograd.grad(
+        values, [leaf], covectors, create_graph=create_graph, allow_unused=True
+    )
+    return torch.zeros_like(leaf) if slopes is None else slopes
 
 
 def product(net: nn.Module, x: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -55,7 +67,8 @@ def product(net: nn.Module, x: Tensor, directions: Tensor) -> tuple[Tensor, Tens
     leaf = x.detach().requires_grad_(True)
     with forward_ad.dual_level():
         logits, change = forward_ad.unpack_dual(net(forward_ad.make_dual(leaf, directions)))
-    return leaf, logits, change
+    # a net that looks at nothing has none
+    return leaf, logits, torch.zeros_like(logits) if change is None else change
 
 
 def change_of(output: Output, logits: Tensor, change: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robustify.errors import InputError
-from robustify.objectives.derivatives import jacobian, outputs, require_output
+from robustify.objectives.derivatives import jacobian, outputs, pulled_back, require_output
 from robustify.objectives.penalised import Penalised
 
 
@@ -55,6 +55,6 @@ class JacobianPenalty(Penalised):
                 values.shape, generator=generator, device=x.device, dtype=values.dtype
             )
             covectors = covectors / covectors.norm(dim=1, keepdim=True)
-            (rows,) = torch.autograd.grad(values, [leaf], covectors, create_graph=True)
+            rows = pulled_back(values, leaf, covectors)
             total = total + classes * rows.flatten(1).square().sum(dim=1).mean()
         return total / self.projections
