@@ -59,9 +59,9 @@ def flipped_by_promising_pixels(
 def flipped_by_any_pixel(
     net: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int = BATCH_SIZE
 ) -> Tensor:
-    """Return which images the net has right and gets wrong once any one pixel is black or white.
+    """Return which images the net has right and gets wrong once any one pixel goes to an extreme.
 
-    Every pixel is tried with 0 and with 1 in all channels: 2·H·W passes an image.
+    Every pixel is tried with 0 and with 1 in each of the C channels: 2^C·H·W images pass the net for one.
 
     Args:
         net: maps images in [0, 1] to logits.
@@ -90,12 +90,16 @@ def flipped_by_any_pixel(
 
 
 def _every_pixel(x: Tensor) -> Tensor:
-    """Return copies of one image, one for each pixel and each of 0 and 1, shape (2·H·W, C, H, W)."""
+    """Return copies of one image, one for each pixel and corner of its colours, shape (2^C·H·W, C, H, W)."""
     pixels = x.shape[2] * x.shape[3]
     places = torch.arange(pixels, device=x.device)
     copies = x.expand(pixels, -1, -1, -1)
+    corners = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * x.shape[1]).view(-1, x.shape[1])
     return torch.cat(
-        [_with_pixel(copies, torch.full_like(copies, value), places) for value in (0.0, 1.0)]
+        [
+            _with_pixel(copies, corner.to(x).view(1, -1, 1, 1).expand_as(copies), places)
+            for corner in corners
+        ]
     )
 
 
@@ -112,6 +116,6 @@ def _classes(net: nn.Module, x: Tensor) -> Tensor:
     # the largest of several NaN would count as a flip
     if not bool(logits.isfinite().all()):
         raise InputError(
-            "the net's outputs aren't finite where a pixel is black or white; no flip can be told from that"
+            "the net's outputs aren't finite where a pixel is at an extreme; no flip can be told from that"
         )
     return logits.argmax(dim=1)
