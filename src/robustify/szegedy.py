@@ -190,14 +190,15 @@ def _search(evaluate: Evaluate, *, clean: Array, search_steps: int, iterations: 
 
 def _at_the_border(evaluate: Evaluate, clean: Array, solution: _Solution) -> _Solution:
     """Return the shortest flip found by halving the way from the clean image to the solution."""
-    offset, kept, flips = solution.point - clean, 0.0, 1.0
+    kept, flips = clean, solution.point
     for _ in range(_STEPS_TO_BORDER):
+        # between two points of the box, so inside it whatever is rounded
         middle = (kept + flips) / 2
-        if evaluate(clean + middle * offset).flipped:
+        if evaluate(middle).flipped:
             flips = middle
         else:
             kept = middle
-    return _Solution(clean + flips * offset, solution.c, flips * solution.norm)
+    return _Solution(flips, solution.c, float(np.linalg.norm(flips - clean)))
 
 
 def _solve(
