@@ -571,6 +571,12 @@ def test_every_wrong_value_is_named_at_once(parameters: dict[str, Any]) -> None:
             {"name": "muon", "dampening": None},
             ["filter_learning_rate: is missing; 'muon' needs it", "learning_rate: is missing"],
         ),
+        # what is wrong besides isn't the missing one misspelt
+        (
+            "training.optimiser",
+            {"name": "muon", "learning_rate": "fast"},
+            ["filter_learning_rate: is missing; 'muon' needs it", "learning_rate: "],
+        ),
         # steps that can't leave the neighbourhood of the start
         (
             "nets.l2.maximiser",

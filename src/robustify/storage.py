@@ -26,6 +26,7 @@ from robustify.stated import Stated
 HEADER_KEY = "provenance"
 TENSORS_HASH = "tensors_sha256"
 PROVENANCE_HASH = "provenance_sha256"
+_AGAIN = "remove it and make it again"
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,18 @@ def load_tensors(path: Path) -> Tensors:
     if not isinstance(provenance, dict) or provenance.get(PROVENANCE_HASH) != _provenance_sha256(
         provenance
     ):
-        raise InputError(f"{path} is damaged: its header doesn't have the hash written in it")
+        raise InputError(
+            f"{path} is damaged: its header doesn't have the hash written in it; {_AGAIN}"
+        )
     # the hash is of what the header says; 5e-05 and 5E-05 say the same
     if header != _as_header(provenance):
-        raise InputError(f"{path} is damaged: its header isn't written as Robustify writes it")
+        raise InputError(
+            f"{path} is damaged: its header isn't written as Robustify writes it; {_AGAIN}"
+        )
     if provenance.get(TENSORS_HASH) != tensors_sha256(tensors):
-        raise InputError(f"{path} is damaged: its tensors don't have the hash in its header")
+        raise InputError(
+            f"{path} is damaged: its tensors don't have the hash in its header; {_AGAIN}"
+        )
     return Tensors(tensors, Stated(provenance, path))
 
 

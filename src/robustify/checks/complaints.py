@@ -72,8 +72,8 @@ def problems_of_part(
     yield from ((f"{key}.{option}", complaint) for option, complaint in problems.items())
     missing = missing_options(registry[name], others, given=given)
     if missing:
-        # it may be the misspelt one, which is told
-        if not problems:
+        # an option that isn't known may be the missing one misspelt
+        if all(takes(registry[name], option) for option in problems):
             yield from ((f"{key}.{option}", f"is missing; {name!r} needs it") for option in missing)
         return
     rest = {option: value for option, value in options.items() if option not in problems}
