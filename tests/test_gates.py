@@ -330,3 +330,18 @@ def test_candidates_may_look_like_probabilities_if_the_images_do_not(problem: Pr
         batch_size=1, seed=0, show_progress=False,
     )  # fmt: skip
     assert 0 <= found.robust_accuracy <= 1
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_windows_that_tie_on_a_flat_background_are_held_against_no_net(seed: int) -> None:
+    """Where a max-pool's window ties, the gradient is one filter's and the slope another's; images of digits are flat for the most part."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 5, padding=2), nn.MaxPool2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(648, 5)
+    ).eval()
+    images = torch.zeros(60, 1, 28, 28, dtype=torch.uint8)
+    images[:, :, 10:14, 10:14] = torch.randint(256, (60, 1, 4, 4), dtype=torch.uint8)
+    with torch.no_grad():
+        labels = net(images.float() / 255).argmax(dim=1)
+    verdicts = {verdict.gate: verdict for verdict in examine(net, images, labels, BALL, seed=0)}
+    assert verdicts["gradients_leave_nothing_out"].measured["agreement"] > 0.95

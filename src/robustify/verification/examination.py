@@ -140,7 +140,7 @@ class _Inspected:
     def slopes_of_ascent(self) -> tuple[Tensor, Tensor]:
         """Return how fast each image's margin grows along its gradient's signs, shape (N,): as the gradient says, and measured."""
         claimed, measured = [], []
-        for inside, gradient, margin in self._margins():
+        for inside, gradient, margin in self._margins(self._generator()):
             direction = gradient.sign()
             claimed.append((gradient * direction).flatten(1).sum(dim=1).cpu())
             measured.append(self._slope(margin, inside, direction))
@@ -150,7 +150,7 @@ class _Inspected:
         """Return how fast each image's margin grows in directions of random signs, shape (N, directions): as the gradient says, and measured."""
         claimed, measured = [], []
         generator = self._generator()
-        for inside, gradient, margin in self._margins():
+        for inside, gradient, margin in self._margins(generator):
             directions = [_normal(inside, generator).sign() for _ in range(_RANDOM_DIRECTIONS)]
             said = [(gradient * direction).flatten(1).sum(dim=1).cpu() for direction in directions]
             claimed.append(torch.stack(said, dim=1))
@@ -158,10 +158,13 @@ class _Inspected:
             measured.append(torch.stack(seen, dim=1))
         return torch.cat(claimed), torch.cat(measured)
 
-    def _margins(self) -> Iterator[tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]]:
+    def _margins(
+        self, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]]:
         """Yield points next to the images, their margins' gradients, and the margin as a function of logits."""
         for x, y in self._batches():
-            inside = _inside(x)
+            # where an image is flat, a max-pool's windows tie and no gradient is the slope in every direction
+            inside = _inside(x) + (_MARGIN - _WAY) * _normal(x, generator).clamp(-1, 1)
             margin = partial(_margin, labels=y)
             yield inside, ascend(self.net, inside, margin).gradient, margin
 
