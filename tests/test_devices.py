@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from robustify.errors import InputError
 from robustify.machine import devices
+from robustify.measurement import predict
+
+from .conftest import PROJECT
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -58,20 +64,73 @@ def test_autocast_changes_the_type_of_products_for_bfloat16_only() -> None:
             assert (x @ x).dtype == dtype
 
 
-def test_measurements_switch_reduced_precision_off_and_give_it_back() -> None:
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = True
-    torch.backends.cudnn.allow_tf32 = True
+LEGACY = {
+    "none": lambda: None,
+    "allowed": lambda: setattr(torch.backends.cuda.matmul, "allow_tf32", True),
+    "medium": lambda: torch.set_float32_matmul_precision("medium"),
+    "everywhere": lambda: setattr(torch.backends, "fp32_precision", "tf32"),
+    "products": lambda: setattr(torch.backends.cuda.matmul, "fp32_precision", "tf32"),
+    "processor": lambda: setattr(torch.backends.mkldnn.matmul, "fp32_precision", "bf16"),
+}
+PRECISIONS = """
+import sys, warnings
+import torch
+from tests.test_devices import LEGACY, precisions
+from robustify.machine.devices import full_precision
+
+torch.backends.cudnn.benchmark = True
+LEGACY[sys.argv[1]]()
+before = precisions()
+x = torch.ones(2, 2)
+with torch.autocast("cpu", dtype=torch.bfloat16), warnings.catch_warnings():
+    warnings.simplefilter("error")
     try:
-        with pytest.raises(KeyError), devices.full_precision():
-            assert not torch.backends.cuda.matmul.allow_tf32
-            assert not torch.backends.cudnn.allow_tf32
-            assert torch.backends.cudnn.deterministic
+        with full_precision():
+            assert set(precisions()[3:9]) == {"ieee"}, precisions()
+            assert precisions()[9:] == (False, True)
+            assert (x @ x).dtype == torch.float32
             raise KeyError
-        assert torch.backends.cuda.matmul.allow_tf32
-        assert torch.backends.cudnn.allow_tf32
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+    except KeyError:
+        pass
+    assert (x @ x).dtype == torch.bfloat16
+assert precisions() == before, (before, precisions())
+# the one that was left open is still decided elsewhere
+torch.backends.fp32_precision = "none"
+torch.backends.mkldnn.fp32_precision = "tf32" if sys.argv[1] not in ("medium", "processor") else "bf16"
+assert torch.backends.mkldnn.matmul.fp32_precision == ("bf16" if sys.argv[1] in ("medium", "processor") else "tf32")
+"""
+
+
+def precisions() -> tuple[str | bool, ...]:
+    """Return what PyTorch computes float32 in, by backend and operator, and how cuDNN chooses."""
+    b = torch.backends
+    places = (b, b.cudnn, b.mkldnn, b.cuda.matmul, b.cudnn.conv, b.cudnn.rnn)
+    places += (b.mkldnn.matmul, b.mkldnn.conv, b.mkldnn.rnn)
+    chosen = b.cudnn.benchmark, b.cudnn.deterministic
+    return *(place.fp32_precision for place in places), *chosen
+
+
+@pytest.mark.parametrize("setting", LEGACY)
+def test_measurements_switch_reduced_precision_off_and_give_it_back(setting: str) -> None:
+    """However it was asked for; in a process of its own, since PyTorch can't forget that it was asked in the old way."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRECISIONS, setting],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_autocast_around_a_measurement_changes_nothing() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 10)).eval()
+    seen = []
+    net.register_forward_hook(lambda *call: seen.append(call[-1]))
+    images = torch.randint(256, (40, 3, 8, 8), dtype=torch.uint8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        predict(net, images)
+    assert {logits.dtype for logits in seen} == {torch.float32}
 
 
 def test_a_device_is_described_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

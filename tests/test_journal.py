@@ -85,7 +85,7 @@ def test_entries_go_to_a_run_that_is_made_once(
     journal.record(net_run, {"loss": 2.0}, step=1)
     journal.record(net_run, {"loss": 1.0, "test_accuracy": 0.5}, step=2)
     # a training that is taken up tells its first epochs again
-    journal.record(net_run, {"loss": 9.0}, step=1)
+    journal.record(net_run, {"loss": 2.0}, step=1)
     journal.record(net_run, {}, status="FINISHED")
     (run,) = children(client, parent)
     assert run.info.run_name == "mnist.l2"
@@ -135,6 +135,25 @@ def test_what_mlflow_will_never_take_is_dropped_and_said(
     journal.record("0" * 32, {"loss": 1.0})
     assert "MLflow refuses metrics, which are dropped" in caplog.text
     assert not unsent.exists()
+
+
+def test_what_a_nets_run_will_never_take_is_dropped_and_what_follows_is_sent(
+    client: MlflowClient, net_run: NetRun, journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run is there; it is the name that MLflow refuses, and to look the run up again changes nothing."""
+    journal.record(net_run, {"bad|name": 1.0}, step=1)
+    assert "MLflow refuses metrics, which are dropped" in caplog.text
+    journal.record(net_run, {"loss": 0.5}, step=1)
+    assert history(client, net_run.open(), "loss") == [(1, 0.5)]
+
+
+def test_what_is_measured_anew_takes_the_place_of_the_old_value(
+    client: MlflowClient, parent: str, journal: Journal
+) -> None:
+    for value in (0.5, 0.9, 0.9, 0.5):
+        journal.record(parent, {"adversarial_set_accuracy": value})
+    assert client.get_run(parent).data.metrics == {"adversarial_set_accuracy": 0.5}
+    assert history(client, parent, "adversarial_set_accuracy") == [(0, 0.5), (0, 0.9), (0, 0.5)]
 
 
 def test_entries_of_another_server_wait_for_it(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -61,16 +61,46 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Compute in true float32 and, on a GPU, by algorithms that give the same bits each time."""
-    tensor_cores = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
+    """Compute in true float32, outside any autocast, and on a GPU by algorithms that give the same bits each time."""
+    with (
+        _in_ieee_float32(),
+        _repeatable_convolutions(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
+        yield
+
+
+@contextmanager
+def _in_ieee_float32() -> Iterator[None]:
+    backends: Any = torch.backends
+    groups = (backends, backends.cudnn, backends.mkldnn)
+    operators = (
+        *(backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn),
+        *(backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn),
+    )
+    before: list[tuple[Any, str]] = []
     try:
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        ):
-            yield
+        # what an operator leaves open its group decides: with the groups out of the way, it shows what is its own
+        for places, precision in ((groups, "none"), (operators, "ieee")):
+            for place in places:
+                before.append((place, place.fp32_precision))
+                place.fp32_precision = precision
+        yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = tensor_cores
+        for place, precision in reversed(before):
+            place.fp32_precision = precision
+
+
+@contextmanager
+def _repeatable_convolutions() -> Iterator[None]:
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark, cudnn.deterministic = False, True
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.deterministic = before
 
 
 def describe(device: torch.device) -> str:

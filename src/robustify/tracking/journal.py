@@ -7,9 +7,10 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
@@ -17,6 +18,9 @@ from typing_extensions import TypedDict
 from robustify.atomic import replacing
 from robustify.errors import InputError
 from robustify.tracking.credentials import without_credentials
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +137,7 @@ class Journal:
         Args:
             run: the net's run, or the id of any.
             metrics: values by name.
-            step: of the metrics; a step that the run has already is left as it is.
+            step: of the metrics. A value that the run has at that step already isn't told twice; another one becomes the latest.
             status: the run's final status, if this is its end.
         """
         entry = {
@@ -158,14 +162,16 @@ class Journal:
         # entries of another server wait until runs are tracked there again
         kept = [entry for entry in entries if entry["tracking_uri"] != _tracking_uri()]
         due = [entry for entry in entries if entry["tracking_uri"] == _tracking_uri()]
+        looked_up = False
         while due and monotonic() >= _asked_again.get(_tracking_uri(), 0.0):
             started = monotonic()
             try:
                 _send(due[0])
             except MlflowException as error:
-                if _opened and error.error_code in REFUSALS:
+                if _opened and not looked_up and error.error_code in REFUSALS:
                     # somebody may have deleted a run that was there
                     _opened.clear()
+                    looked_up = True
                     continue
                 if error.error_code not in REFUSALS:
                     logger.warning("MLflow doesn't answer; metrics wait in %s", self._path)
@@ -174,6 +180,7 @@ class Journal:
                     break
                 logger.warning("MLflow refuses metrics, which are dropped: %s", error)
             due.pop(0)
+            looked_up = False
         self._keep(kept + due)
 
     def _waiting(self) -> list[dict[str, Any]]:
@@ -239,13 +246,19 @@ def _send(entry: Mapping[str, Any]) -> None:
     fresh = [
         Metric(name, value, entry["timestamp"], entry["step"])
         for name, value in entry["metrics"].items()
-        if name not in there
-        or all(known.step != entry["step"] for known in client.get_metric_history(run_id, name))
+        if name not in there or value != _latest(client, run_id, name, entry["step"])
     ]
     if fresh:
         client.log_batch(run_id, metrics=fresh)
     if entry["status"]:
         client.set_terminated(run_id, entry["status"])
+
+
+def _latest(client: MlflowClient, run_id: str, name: str, step: int) -> float | None:
+    """Return a metric's latest value at a step, or None if it has none there."""
+    history = client.get_metric_history(run_id, name)
+    at_step = [metric for metric in history if metric.step == step]
+    return max(at_step, key=attrgetter("timestamp")).value if at_step else None
 
 
 def _tracking_uri() -> str:
