@@ -41,6 +41,22 @@ def test_shipped_parameters_pass_every_check(env: str) -> None:
         check(name, experiment)
 
 
+def test_a_last_batch_of_one_image_is_told_where_it_cannot_be_normalised() -> None:
+    paper = load("paper")
+    for images, held_out, told in ((1025, 0, True), (1024, 0, False), (1035, 10, True)):
+        cifar = copy.deepcopy(paper["cifar"])
+        cifar["data"]["training_images"] = images
+        cifar["training"]["held_out"] = held_out
+        problems = problems_of("cifar", experiments_of({**paper, "cifar": cifar})["cifar"])
+        found = [complaint for key, complaint in problems if key == "cifar.training.batch_size"]
+        assert len(found) == told
+        assert all("leaves one of 1025 images" in complaint for complaint in found)
+    # images have many places, over which convolutions' features are normalised
+    base = load("base")
+    base["cifar"]["data"]["training_images"] = base["cifar"]["training"]["batch_size"] + 1
+    assert problems_of("cifar", experiments_of(base)["cifar"]) == []
+
+
 @pytest.mark.parametrize("env", ["base", "quick", "paper"])
 def test_training_radii_are_at_least_the_sets(env: str) -> None:
     for experiment in experiments_of(load(env)).values():

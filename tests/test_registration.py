@@ -50,8 +50,12 @@ def test_outside_a_git_repository_nothing_is_registered_and_nothing_fails(
     assert registration.register("mnist") == 0
     assert "asks for a git repository" in capsys.readouterr().out
     assert committed == []
-    # as `dvc init --no-scm` writes it
     Path(".dvc").mkdir()
+    for told in ("[core]\n    # no_scm = true\n", "[core]\nno_scm = false\n", "no section\n"):
+        Path(".dvc/config").write_text(told)
+        assert registration.register("mnist") == 0
+        assert committed == []
+    # as `dvc init --no-scm` writes it
     Path(".dvc/config").write_text("[core]\n    no_scm = True\n")
     assert registration.register("mnist") == 0
     assert len(committed) == 1

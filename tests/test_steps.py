@@ -62,6 +62,17 @@ def test_floats_are_measured_as_they_are_and_stay(linear_net) -> None:
     assert torch.equal(images, kept)
 
 
+def test_what_a_sweep_refuses_is_refused(linear_net: LinearNet, generator: torch.Generator) -> None:
+    images, labels = some_images(generator)
+    probabilities = torch.nn.Sequential(linear_net, torch.nn.Softmax(dim=1))
+    with pytest.raises(InputError, match="must give logits"):
+        accuracy_under_steps(probabilities, images, labels, {"l2": [1.0]})
+    with pytest.raises(InputError, match="0 to 3"):
+        accuracy_under_steps(linear_net, images, labels + 1, {"l2": [1.0]})
+    with pytest.raises(InputError, match="batch_size is 0"):
+        accuracy_under_steps(linear_net, images, labels, {"l2": [1.0]}, batch_size=0)
+
+
 def test_outputs_that_are_no_numbers_are_refused(linear_net) -> None:
     with torch.no_grad():
         linear_net.linear.weight.fill_(torch.nan)

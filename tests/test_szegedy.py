@@ -144,6 +144,16 @@ def test_examples_do_not_couple() -> None:
     assert not net(together.images).argmax(dim=1).eq(labels).any()
 
 
+def test_bytes_go_to_a_net_in_its_own_precision() -> None:
+    torch.manual_seed(0)
+    net = LinearNet(12, 3).double()
+    images = torch.randint(256, (5, 3, 2, 2), dtype=torch.uint8)
+    labels = net(images.double() / 255).argmax(dim=1)
+    found = smallest_perturbations(net, images, labels)
+    assert found.found.all()
+    assert not net(found.images.double()).argmax(dim=1).eq(labels).any()
+
+
 def test_flips_next_to_the_border_hold_alone_and_in_double_precision() -> None:
     torch.manual_seed(1)
     net = make_net("mnist_convnet").eval()

@@ -218,7 +218,11 @@ def test_training_learns_and_the_same_seed_gives_the_same_bytes(norm: str) -> No
     assert isinstance(told[0], Epoch)
 
 
-def test_training_seeds_nothing_globally() -> None:
+def test_training_seeds_nothing_globally(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seed_all(seed: int) -> None:
+        pytest.fail("a training on one device seeds every GPU, and can't give their states back")
+
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seed_all)
     pictures, labels = images(16)
     net = make_net("mnist_convnet")
     state = torch.get_rng_state()

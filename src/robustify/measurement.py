@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,9 @@ from robustify.errors import InputError
 from robustify.logits import are_probabilities
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
-from robustify.uncertainty import LinfBall, UncertaintySet, perturbation_norm
+from robustify.uncertainty import LinfBall, Point, UncertaintySet, perturbation_norm
+
+Key = TypeVar("Key")
 
 
 @torch.no_grad()
@@ -79,24 +82,50 @@ def epsilon_sweep(
         ValueError: if there are no images, pixels or labels are out of range, an output isn't finite, the net gives the
             probabilities of a softmax, or an epsilon is negative or not finite.
     """
-    require_batch_size(batch_size)
-    _require_measurable(net, images, labels, attacked=True)
     for epsilon in epsilons:
         if not isinstance(epsilon, int | float) or not 0 <= epsilon < float("inf"):
             raise InputError(f"epsilon is {epsilon!r}; it must be >= 0 and finite")
+    sets = {
+        epsilon: LinfBall(radius=epsilon) if epsilon > 0 else Point()
+        for epsilon in dict.fromkeys(epsilons)
+    }
+    return one_step_accuracies(net, images, labels, sets, batch_size=batch_size)
+
+
+def one_step_accuracies(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    uncertainty_sets: Mapping[Key, UncertaintySet],
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> dict[Key, float]:
+    """Return the accuracy after one exact step (Eq. 11) against the net's own weights, for each set; one gradient serves them all.
+
+    Args:
+        net: maps images in [0, 1] to logits.
+        images: uint8, shape (N, C, H, W).
+        labels: true classes, int64, shape (N,).
+        uncertainty_sets: by whatever the accuracies are to be named by.
+        batch_size: images a pass.
+
+    Raises:
+        InputError: if there are no images, pixels or labels are out of range, an output isn't finite, or the net gives the
+            probabilities of a softmax.
+    """
+    require_batch_size(batch_size)
+    _require_measurable(net, images, labels, attacked=True)
     device = device_of(net)
-    right = dict.fromkeys(epsilons, 0)
+    right = dict.fromkeys(uncertainty_sets, 0)
     with evaluation_mode(net), full_precision():
         for batch, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
             x, y = pixels(batch, net), y.to(device, torch.int64)
             gradient = input_gradient(net, x, y)
-            for epsilon in right:
-                attacked = x
-                if epsilon > 0:
-                    attacked = x + LinfBall(radius=epsilon).steepest_ascent(gradient, x)
+            for key, uncertainty_set in uncertainty_sets.items():
+                worst = x + uncertainty_set.steepest_ascent(gradient, x)
                 with torch.no_grad():
-                    right[epsilon] += int((class_of(net, attacked) == y).sum())
-    return {epsilon: count / len(images) for epsilon, count in right.items()}
+                    right[key] += int((class_of(net, worst) == y).sum())
+    return {key: count / len(images) for key, count in right.items()}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Usage: python -m robustify.registration EXPERIMENT
 from __future__ import annotations
 
 import argparse
+import configparser
 import re
 import subprocess
 import sys
@@ -55,9 +56,13 @@ def register(experiment: str) -> int:
 
 def _without_git() -> bool:
     """Return whether DVC has been told to do without git."""
-    files = (Path(".dvc") / name for name in ("config", "config.local"))
-    told = "".join(path.read_text() for path in files if path.is_file())
-    return re.search(r"no_scm\s*=\s*true", told, flags=re.IGNORECASE) is not None
+    told = configparser.ConfigParser(interpolation=None)
+    try:
+        told.read([Path(".dvc") / name for name in ("config", "config.local")])
+        return told.getboolean("core", "no_scm", fallback=False)
+    except (configparser.Error, ValueError):
+        # DVC will say so itself
+        return False
 
 
 if __name__ == "__main__":

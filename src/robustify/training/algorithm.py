@@ -204,6 +204,11 @@ def _shortage_named(title: str, recipe: Recipe) -> Iterator[None]:
 @contextmanager
 def _seeded_global_generator(seed: int, device: torch.device) -> Iterator[None]:
     """Dropout can only draw from PyTorch's global generator: seed it for the training, restore it after."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        # torch.manual_seed would seed other GPUs, too, for good
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
