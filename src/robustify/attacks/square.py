@@ -99,6 +99,7 @@ class _Proposals(ABC):
     def __init__(self, ball: NormBall, generator: torch.Generator) -> None:
         self.ball = ball
         self.generator = generator
+        self._places = _on_cpu(generator)
 
     @abstractmethod
     def start(self, x: Tensor) -> Tensor:
@@ -119,15 +120,11 @@ class _Proposals(ABC):
 
     def _window(self, x: Tensor, side: int) -> tuple[slice, slice]:
         # like the authors' code, which leaves out the last row and column
-        top, left = (
-            int(
-                torch.randint(
-                    max(length - side, 1), (1,), generator=self.generator, device=x.device
-                )
-            )
-            for length in x.shape[-2:]
-        )
+        top, left = (self._below(max(length - side, 1)) for length in x.shape[-2:])
         return slice(top, top + side), slice(left, left + side)
+
+    def _below(self, bound: int) -> int:
+        return int(torch.randint(bound, (1,), generator=self._places))
 
 
 class _Stripes(_Proposals):
@@ -211,9 +208,17 @@ class _Bumps(_Proposals):
     def _bump(self, x: Tensor, side: int) -> Tensor:
         """One pattern of norm 1 in a random orientation, with a random sign for every channel."""
         pattern = bump(side, 4 if self.is_l1 else 2, 1 if self.is_l1 else 2).to(x)
-        if int(torch.randint(2, (1,), generator=self.generator, device=x.device)):
+        if self._below(2):
             pattern = pattern.T
         return pattern * self._signs((*x.shape[:2], 1, 1), x)
+
+
+def _on_cpu(generator: torch.Generator) -> torch.Generator:
+    """Return a generator of numbers that Python needs to know: from a GPU each would have to be waited for."""
+    if generator.device.type == "cpu":
+        return generator
+    seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
+    return torch.Generator().manual_seed(int(seed))
 
 
 @cache

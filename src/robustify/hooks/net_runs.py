@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 from collections.abc import Generator
 from typing import Any
 
@@ -252,6 +253,8 @@ def _run_key(context: KedroContext, run_params: dict[str, Any], pipeline: Pipeli
 
     return fingerprint(
         {
+            # another machine may have its project in a folder of the same name, and the same server
+            "machine": platform.node(),
             "project": str(context.project_path),
             "environment": run_params["env"],
             "nodes": sorted(node.name for node in pipeline.nodes),
