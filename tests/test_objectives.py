@@ -229,6 +229,25 @@ def test_beta_times_the_penalty_is_added(
     assert added > 1e-3
 
 
+def normalised_net(kind: str) -> nn.Sequential:
+    """A smooth net that normalises by the statistics of its batch, layer or image."""
+    torch.manual_seed(5)
+    layer = {
+        "batch": nn.BatchNorm2d(4),
+        "layer": nn.LayerNorm([4, 2, 2]),
+        "instance": nn.InstanceNorm2d(4, affine=True),
+    }[kind]
+    return (
+        nn.Sequential(
+            *(nn.Conv2d(3, 4, 3, padding=1), layer, nn.Softplus()),
+            *(nn.Flatten(), nn.Linear(16, 4)),
+        )
+        .double()
+        .train()
+    )
+
+
+@pytest.mark.parametrize("kind", ["none", "batch", "layer", "instance"])
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -239,9 +258,9 @@ def test_beta_times_the_penalty_is_added(
     ],
 )
 def test_penalties_gradients_reach_the_weights(
-    batch: tuple[torch.Tensor, torch.Tensor], name: str, options: dict[str, Any]
+    batch: tuple[torch.Tensor, torch.Tensor], name: str, options: dict[str, Any], kind: str
 ) -> None:
-    net, (x, _) = smooth_net(), batch
+    net, (x, _) = smooth_net() if kind == "none" else normalised_net(kind), batch
     if name == "manifold_tangent":
         options = {**options, "bases": lambda rows: bases_of(8)[rows]}
     objective = make(name, beta=1.0, **options).for_examples(torch.arange(8))
@@ -260,6 +279,28 @@ def test_penalties_gradients_reach_the_weights(
             # the last bias shifts logits by a constant, which has no slope
             found = 0.0 if weight.grad is None else float(weight.grad.view(-1)[entry])
             assert found == pytest.approx(slope, rel=1e-4, abs=1e-8)
+
+
+@pytest.mark.parametrize("name", ["manifold_tangent", "jacobian"])
+def test_examples_of_a_normalised_batch_do_not_cancel(
+    batch: tuple[torch.Tensor, torch.Tensor], name: str
+) -> None:
+    """In train mode every output depends on every image: on average all their slopes count, drawn or in full."""
+    net, (x, _) = normalised_net("batch"), batch
+    planes = bases_of(8)
+    with torch.no_grad():
+        whole = torch.autograd.functional.jacobian(lambda inputs: net(inputs).softmax(1), x)
+    by_image = whole.flatten(3).permute(2, 0, 1, 3).flatten(1, 2)
+    if name == "manifold_tangent":
+        by_image = by_image @ planes.transpose(1, 2)
+    expected = float(by_image.square().sum((1, 2)).mean())
+    bases = {"bases": lambda rows: planes[rows]} if name == "manifold_tangent" else {}
+    for projections in (None, 4):
+        objective = make(name, projections=projections, **bases).for_examples(torch.arange(8))
+        assert isinstance(objective, Penalised)
+        generator = torch.Generator().manual_seed(0)
+        drawn = [float(objective.penalty(net, x, generator).detach()) for _ in range(300)]
+        assert sum(drawn) / len(drawn) == pytest.approx(expected, rel=0.06)
 
 
 def dense(layer: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:

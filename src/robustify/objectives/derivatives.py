@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, cast
 
 import torch
@@ -24,20 +25,64 @@ def require_output(output: str) -> Output:
     return cast(Output, output)
 
 
-def outputs(net: nn.Module, x: Tensor, output: Output) -> tuple[Tensor, Tensor]:
-    """Return the images as a leaf, and the net's probabilities or logits at it, shape (N, K)."""
+def require_projections(projections: int | None) -> int | None:
+    """Return the number of random rows, None for all of them.
+
+    Raises:
+        ValueError: if it is below 1.
+    """
+    if projections is not None and projections < 1:
+        raise InputError(f"projections is {projections}; it must be at least 1, or null")
+    return projections
+
+
+def jacobian_rows(
+    net: nn.Module,
+    x: Tensor,
+    output: Output,
+    *,
+    projections: int | None,
+    generator: torch.Generator,
+) -> tuple[Tensor, float]:
+    """Return rows vᵀ ∂o/∂x of every example's Jacobian, and the weight with which their squares add up to all of its squares.
+
+    All rows take a backward pass a class. A few, along random unit vectors v of the K outputs, have the same squares on average times K
+    (Hoffman et al., 2019). Where batch normalisation couples the examples of a batch, an example's row is of all their outputs;
+    the sign with which each of them counts is drawn, else they would cancel: normalised features sum to a constant.
+
+    Args:
+        net: maps images to logits.
+        x: images, shape (N, C, H, W).
+        output: what is differentiated.
+        projections: random rows an example; None for all.
+        generator: draws vectors or signs.
+
+    Returns:
+        Rows, shape (N, R, C·H·W), differentiable in the weights; and the weight.
+    """
     leaf = x.detach().requires_grad_(True)
-    return leaf, _of(net(leaf), output)
+    logits = net(leaf)
+    values = logits.softmax(dim=1) if output == "probabilities" else logits
+    covectors = (
+        _classes(values, generator)
+        if projections is None
+        else (_unit_vectors(values, generator) for _ in range(projections))
+    )
+    rows = [pulled_back(values, leaf, covector).flatten(1) for covector in covectors]
+    weight = 1.0 if projections is None else values.shape[1] / projections
+    return torch.stack(rows, dim=1), weight
 
 
-def jacobian(net: nn.Module, x: Tensor, output: Output) -> Tensor:
-    """Return every example's Jacobian ∂o/∂x, shape (N, K, D), by one backward pass a class."""
-    leaf, values = outputs(net, x, output)
-    classes = torch.eye(values.shape[1], dtype=values.dtype, device=values.device)
-    rows = [
-        pulled_back(values, leaf, covector.expand_as(values)).flatten(1) for covector in classes
-    ]
-    return torch.stack(rows, dim=1)
+def _classes(values: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
+    for covector in torch.eye(values.shape[1], dtype=values.dtype, device=values.device):
+        drawn = torch.randint(2, (len(values), 1), generator=generator, device=values.device)
+        yield covector * drawn.mul(2).sub(1).to(values.dtype)
+
+
+def _unit_vectors(values: Tensor, generator: torch.Generator) -> Tensor:
+    drawn = torch.randn(values.shape, generator=generator, device=values.device, dtype=values.dtype)
+    unit: Tensor = drawn / drawn.norm(dim=1, keepdim=True)
+    return unit
 
 
 def pulled_back(
@@ -55,6 +100,8 @@ def pulled_back(
 def product(net: nn.Module, x: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return logits and how they change along a direction, by forward-mode differentiation.
 
+    Not for the weights' gradient: PyTorch's forward mode takes the statistics of batch and layer normalisation for constants there.
+
     Args:
         net: maps images to logits.
         x: images, shape (N, C, H, W).
@@ -69,16 +116,3 @@ def product(net: nn.Module, x: Tensor, directions: Tensor) -> tuple[Tensor, Tens
         logits, change = forward_ad.unpack_dual(net(forward_ad.make_dual(leaf, directions)))
     # a net that looks at nothing has none
     return leaf, logits, torch.zeros_like(logits) if change is None else change
-
-
-def change_of(output: Output, logits: Tensor, change: Tensor) -> Tensor:
-    """Return how probabilities or logits change where logits change, shape (N, K)."""
-    if output == "logits":
-        return change
-    # written out: PyTorch's own forward mode of a softmax can't be differentiated once more
-    probabilities = logits.softmax(dim=1)
-    return probabilities * (change - (probabilities * change).sum(dim=1, keepdim=True))
-
-
-def _of(logits: Tensor, output: Output) -> Tensor:
-    return logits.softmax(dim=1) if output == "probabilities" else logits

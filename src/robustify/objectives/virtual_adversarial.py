@@ -11,7 +11,7 @@ from torch.nn import functional
 from robustify.errors import InputError
 from robustify.maximisers import SteepestAscent
 from robustify.objectives.base import SetObjective, in_full_precision, require_multiplier
-from robustify.objectives.derivatives import change_of, product, pulled_back
+from robustify.objectives.derivatives import product, pulled_back
 from robustify.uncertainty import Point
 
 
@@ -77,8 +77,11 @@ class VirtualAdversarial(SetObjective):
 def _curvature_product(net: nn.Module, x: Tensor, direction: Tensor) -> Tensor:
     """Return H·d of every example, H the Hessian of KL(p(x) ‖ p(x + Δ)) at Δ = 0; shaped like x."""
     leaf, logits, change = product(net, x, direction)
-    covectors = change_of("probabilities", logits, change).detach()
-    return pulled_back(logits, leaf, covectors, create_graph=False)
+    probabilities = logits.softmax(dim=1)
+    change_of_probabilities = probabilities * (
+        change - (probabilities * change).sum(dim=1, keepdim=True)
+    )
+    return pulled_back(logits, leaf, change_of_probabilities.detach(), create_graph=False)
 
 
 def _normalised(direction: Tensor) -> Tensor:
