@@ -53,7 +53,7 @@ def test_what_a_run_makes_itself_may_be_missing(catalog: DataCatalog) -> None:
 
 def test_other_seeds_are_named_with_the_command_for_each(catalog: DataCatalog) -> None:
     assert missing_inputs(reads("mnist.seed_1.net"), catalog, PIPELINES) == [
-        "not run yet: mnist with seed 1; make them by kedro run --pipeline=mnist_robust --params=mnist.seed=1"
+        "not run yet: mnist with seed 1; make them by kedro run --pipeline=mnist_robust --params=mnist.seed=1, with the same --env and other --params"
     ]
 
 

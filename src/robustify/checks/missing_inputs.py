@@ -38,13 +38,13 @@ def _seeds(absent: list[str]) -> Iterator[str]:
             f"kedro run --pipeline={experiment}_robust --params={experiment}.seed={seed}"
             for experiment, seed in missing
         )
-        yield f"not run yet: {', '.join(f'{name} with seed {seed}' for name, seed in missing)}; make them by {commands}"
+        yield f"not run yet: {', '.join(f'{name} with seed {seed}' for name, seed in missing)}; make them by {commands}, with the same --env and other --params"
 
 
 def _made_by_others(absent: list[str], pipelines: Mapping[str, Pipeline]) -> Iterator[str]:
     makers: dict[str, list[str]] = {}
     for name in absent:
-        maker = _maker(name, pipelines)
+        maker = maker_of(name, pipelines)
         if maker is not None:
             makers.setdefault(maker, []).append(name)
     for maker, names in makers.items():
@@ -55,7 +55,7 @@ def _made_by_others(absent: list[str], pipelines: Mapping[str, Pipeline]) -> Ite
         )
 
 
-def _maker(dataset: str, pipelines: Mapping[str, Pipeline]) -> str | None:
+def maker_of(dataset: str, pipelines: Mapping[str, Pipeline]) -> str | None:
     """Return a pipeline that makes a data set, its experiment's own one before all others."""
     own = f"{dataset.partition('.')[0]}_robust"
     named = sorted(pipelines, key=lambda name: (name != own, name == "__default__", name))

@@ -63,6 +63,12 @@ class NetDataset(AbstractDataset["TrainedNet", "TrainedNet"]):
 
         return load_trained_net(self._filepath)
 
+    def provenance(self) -> dict[str, Any]:
+        """Return what the file's header says, see :func:`robustify.storage.read_provenance`."""
+        from robustify.storage import read_provenance
+
+        return read_provenance(self._filepath)
+
     def save(self, data: TrainedNet) -> None:
         from robustify.storage import save_net
 

@@ -132,9 +132,13 @@ def _require_data(
     pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], experiments: Mapping[str, Experiment]
 ) -> None:
     from robustify.checks.stored_data import stale_data
+    from robustify.checks.stored_nets import stale_nets
 
     try:
-        stale = stale_data(pipeline, catalog, experiments)
+        stale = [
+            *stale_data(pipeline, catalog, experiments),
+            *stale_nets(pipeline, catalog, experiments, pipelines),
+        ]
     except InputError as error:
         raise ClickException(str(error)) from error
     if stale:
