@@ -421,6 +421,19 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         ),
         ("objectives.pgd.relative_step", float("inf"), r"objectives\.pgd\.relative_step"),
         (
+            "nets.l2.maximiser",
+            {"name": "projected_gradient", "relative_step": 1e300},
+            r"relative_step is 1e\+300; it must be in \(0, 2\]",
+        ),
+        ("training.optimiser.learning_rate", 1e39, r"is 1e\+39; it must be at most 1e\+38"),
+        ("training.optimiser.weight_decay", 1e39, r"is 1e\+39; it must be at most 1e\+38"),
+        ("nets", {"l2_verification": {}}, r"net 'l2_verification' must end in none of"),
+        (
+            "readings.nets",
+            {"cifar": {"uncertainty_set": {"name": "point"}}},
+            r"mnist\.readings\.nets\.cifar: an experiment has that name",
+        ),
+        (
             "data.training_images",
             100,
             r"objectives\.nets\.tangent: tangent_planes\.neighbours is 20; .* no more than 10 images",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,3 +47,13 @@ def test_difference_is_magnified_to_the_full_range() -> None:
     assert shown[0, 0, 0] == pytest.approx(1)
     assert shown[1, 1, 1] == pytest.approx(0.5)
     assert drawn.axes[2].get_xlabel() == "×50"
+
+
+def test_dollars_are_dollars_and_one_epoch_is_one_tick() -> None:
+    curves = pd.DataFrame({"net": ["l2"], "epoch": [1], "test_accuracy": [0.9]})
+    figure = figures.accuracy_versus_epoch(curves, r"a $\foo$ b, $5 & $x_")
+    figure.savefig(BytesIO())  # a formula that isn't one would end it
+    (axes,) = figure.axes
+    assert axes.get_title() == r"a \$\foo\$ b, \$5 & \$x_"
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1.0]

@@ -226,7 +226,7 @@ def test_bad_options_are_refused() -> None:
         make_maximiser("projected_gradient", steps=0)
     with pytest.raises(InputError, match="relative_step"):
         make_maximiser("projected_gradient", relative_step=0.0)
-    with pytest.raises(InputError, match="relative_step is inf; it must be > 0 and finite"):
+    with pytest.raises(InputError, match="relative_step is inf; it must be in"):
         make_maximiser("projected_gradient", relative_step=float("inf"))
 
 

@@ -99,5 +99,8 @@ def test_a_net_that_was_trained_otherwise_is_told(
             continue
         (complaint,) = found
         assert told in complaint
-        assert "again by kedro run --pipeline=mnist_robust --namespaces=mnist.l2," in complaint
+        assert (
+            ": mnist.l2; train again by kedro run --pipeline=mnist_robust --namespaces=mnist.l2 with"
+            in complaint
+        )
     assert complaints(parameters, changes, catalog, pipeline([TRAIN, MEASURE])) == []

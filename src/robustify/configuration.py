@@ -45,9 +45,15 @@ RESERVED = {
 }
 
 
+# what measures a net has its name with one of these
+_MEASURED = ("_clipping", "_evaluation", "_robustness", "_smallest_perturbations", "_verification")
+
+
 def _net_name(name: str) -> str:
     if not is_plain_name(name):
         raise ValueError(f"net {name!r} {PLAIN_NAME}")
+    if name.endswith(_MEASURED):
+        raise ValueError(f"net {name!r} must end in none of {', '.join(_MEASURED)}")
     return name
 
 

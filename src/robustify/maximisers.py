@@ -191,8 +191,10 @@ class ProjectedGradient(Maximiser):
         for count, value in {"steps": steps, "restarts": restarts}.items():
             if type(value) is not int or value < 1:
                 raise InputError(f"{count} is {value!r}; it must be a whole number, at least 1")
-        if not 0 < relative_step < float("inf"):
-            raise InputError(f"relative_step is {relative_step}; it must be > 0 and finite")
+        if not 0 < relative_step <= 2:
+            raise InputError(
+                f"relative_step is {relative_step}; it must be in (0, 2]: two radii cross the ball"
+            )
         self.steps = steps
         self.relative_step = relative_step
         self.random_start = random_start

@@ -43,8 +43,10 @@ class Pgd(Attack):
         stop_at_success: bool = True,
     ) -> None:
         require_at_least(1, steps=steps, restarts=restarts)
-        if not 0 < relative_step < float("inf"):
-            raise InputError(f"relative_step is {relative_step}; it must be > 0 and finite")
+        if not 0 < relative_step <= 2:
+            raise InputError(
+                f"relative_step is {relative_step}; it must be in (0, 2]: two radii cross the ball"
+            )
         self.steps = steps
         self.restarts = restarts
         self.relative_step = relative_step

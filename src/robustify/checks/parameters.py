@@ -115,6 +115,15 @@ def experiments_of(parameters: Mapping[str, Any]) -> dict[str, Experiment]:
         except ValidationError as error:
             problems += _problems(name, error)
             found.update(_rest(name, parameters[name], error))
+    problems += [
+        (
+            f"{name}.{key}",
+            "an experiment has that name; choose another, so that tags mean one thing",
+        )
+        for name, experiment in found.items()
+        for net, (key, _) in experiment.all_nets.items()
+        if net in names
+    ]
     so_far = [key for key, _ in problems]
     problems += [
         (f"{name}.{key}", complaint)

@@ -32,7 +32,7 @@ def stale_nets(
     experiments: Mapping[str, Experiment],
     pipelines: Mapping[str, Pipeline],
 ) -> list[str]:
-    """Return a complaint for every net that is measured or reported on and was trained otherwise than the parameters say.
+    """Return a complaint for the nets that are measured or reported on and were trained otherwise than the parameters say.
 
     Args:
         pipeline: what is to be run; what it trains itself isn't looked at.
@@ -44,14 +44,18 @@ def stale_nets(
         InputError: if a file isn't readable.
     """
     inputs, outputs = pipeline.inputs(), pipeline.all_outputs()
+    found: dict[tuple[str, str | None], list[str]] = {}
+    for name, experiment in experiments.items():
+        for net, (_, options) in experiment.all_nets.items():
+            title, model = f"{name}.{net}", f"{name}.{net}.model"
+            if model in outputs or not any(read.startswith(f"{title}.") for read in inputs):
+                continue
+            for difference in _first_difference(catalog, model, experiment, options):
+                found.setdefault((difference, maker_of(model, pipelines)), []).append(title)
     return [
-        f"{title} was trained with {difference}; train it again by kedro run --pipeline={maker_of(model, pipelines)} "
-        f"--namespaces={title}, or give the parameters that it was trained with"
-        for name, experiment in experiments.items()
-        for net, (_, options) in experiment.all_nets.items()
-        for title, model in [(f"{name}.{net}", f"{name}.{net}.model")]
-        if model not in outputs and any(read.startswith(f"{title}.") for read in inputs)
-        for difference in _first_difference(catalog, model, experiment, options)
+        f"trained with {difference}: {', '.join(titles)}; train again by kedro run --pipeline={maker} "
+        f"--namespaces={','.join(titles)} with the same --env and --params, or give the parameters of that training"
+        for (difference, maker), titles in found.items()
     ]
 
 

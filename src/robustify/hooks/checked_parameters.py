@@ -59,6 +59,7 @@ class CheckedParameters:
             for name, experiment in self._experiments.items()
             if name in tags
             for key, complaint in problems_of(name, experiment)
+            if not f"{key}.".startswith(_not_trained(name, experiment, pipeline))
         ]
         for name, experiment in self._experiments.items():
             if any({name, "transfer"} <= node.tags for node in pipeline.nodes):
@@ -106,6 +107,16 @@ def _checked(catalog: dict[str, Any]) -> dict[str, Any]:
         if not name.startswith("_") and not (isinstance(entry, Mapping) and "type" in entry):
             raise ClickException(f"configuration of 'catalog': {name} has no type")
     return catalog
+
+
+def _not_trained(name: str, experiment: Experiment, pipeline: Pipeline) -> tuple[str, ...]:
+    """Return the keys of nets that only other pipelines train: what they don't go with is nothing to this run."""
+    trained = {node.namespace for node in pipeline.nodes if "training" in node.tags}
+    return tuple(
+        f"{name}.{key}."
+        for net, (key, _) in experiment.all_nets.items()
+        if net not in experiment.nets and f"{name}.{net}" not in trained
+    )
 
 
 def _absent(name: str, experiment: Experiment) -> list[str]:

@@ -67,7 +67,7 @@ def accuracy_versus_epsilon(sweep: pd.DataFrame, clean: Mapping[str, float], tit
             xlabel="ε: change of every pixel, "
             + ("in levels of 255" if levels else "on the [0, 1] scale"),
             ylabel="accuracy on the attacked test set (%)",
-            title=title,
+            title=plain(title),
             ylim=(0, 101),
         )
         axes.set_xlim(left=0)
@@ -104,7 +104,7 @@ def accuracy_under_attacks(rows: pd.DataFrame, title: str) -> Figure:
             ncols=5,
             frameon=False,
         )
-        figure.suptitle(title)
+        figure.suptitle(plain(title))
     return figure
 
 
@@ -128,10 +128,10 @@ def accuracy_versus_epoch(curves: pd.DataFrame, title: str) -> Figure:
         axes.set(
             xlabel="epoch",
             ylabel="test accuracy (%)",
-            title=title,
+            title=plain(title),
             ylim=(max(top - margin, 0), min(top + 0.1 * margin, 100)),
         )
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.legend(frameon=False, loc="lower right")
     return figure
 
@@ -160,15 +160,15 @@ def adversarial_grid(
         figure = Figure(figsize=(1.15 * len(clean), 4.9), layout="constrained")
         rows = figure.subplots(3, len(clean), squeeze=False)
         for i, (top, middle, bottom) in enumerate(rows.T):
-            _show(top, clean[i], before[i])
-            _show(middle, adversarial[i], after[i], colour="#c0392b")
+            _show(top, clean[i], plain(before[i]))
+            _show(middle, adversarial[i], plain(after[i]), colour="#c0392b")
             _show(bottom, 0.5 + 0.5 * difference[i] / peak[i], f"{_set_label(norms[i])}")
             bottom.set_xlabel(f"×{1 / peak[i].item():.3g}", fontsize=8, color="#666666")
         for axes, label in zip(
             rows[:, 0], ("test image", "adversarial", "difference,\nmagnified"), strict=True
         ):
             axes.set_ylabel(label)
-        figure.suptitle(title)
+        figure.suptitle(plain(title))
     return figure
 
 
@@ -190,20 +190,25 @@ def single_pixel_flips(
             figure.text(0.5, 0.4, "no single-pixel flip in this set", ha="center")
         else:
             for i, (top, bottom) in enumerate(figure.subplots(2, len(clean), squeeze=False).T):
-                _show(top, clean[i], before[i])
-                _show(bottom, adversarial[i], after[i], colour="#c0392b")
+                _show(top, clean[i], plain(before[i]))
+                _show(bottom, adversarial[i], plain(after[i]), colour="#c0392b")
                 change = np.abs(adversarial[i] - clean[i]).max(axis=0)
                 row, column = np.unravel_index(int(change.argmax()), change.shape)
                 bottom.add_patch(
                     Circle((float(column), float(row)), 2.2, fill=False, color="#ff3b30", lw=1.6)
                 )
-        figure.suptitle(title)
+        figure.suptitle(plain(title))
     return figure
 
 
 def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
+
+
+def plain(text: str) -> str:
+    """Return text so that Matplotlib shows it as it is: dollars would begin a formula."""
+    return text.replace("$", r"\$")
 
 
 def line_of(net: str) -> dict[str, Any]:

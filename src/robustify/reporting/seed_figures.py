@@ -71,7 +71,7 @@ def learning_curves(details: Mapping[str, Any]) -> Figure:
             _band(by_epoch, net, epochs, accuracies)
             _band(by_second, net, epochs * seconds, accuracies)
         by_epoch.set(xlabel="epoch", ylabel="test accuracy (%)", ylim=_limits(nets.values()))
-        by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True))
+        by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         by_second.set(xlabel="seconds of training (epochs × the net's median one)")
         by_second.set_xlim(left=0)
         _legend(figure, by_epoch)

@@ -157,11 +157,15 @@ def make_descent(
     return Descent(optimisers, factor)
 
 
+# float32 holds hardly more
+LARGEST = 1e38
 # what each option must be, by its last words: in one line, and as a test
 _RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("learning_rate", "> 0", lambda value: value > 0),
+    ("learning_rate", f"at most {LARGEST:g}", lambda value: value <= LARGEST),
     ("momentum", "in [0, 1)", lambda value: 0 <= value < 1),
     ("weight_decay", ">= 0", lambda value: value >= 0),
+    ("weight_decay", f"at most {LARGEST:g}", lambda value: value <= LARGEST),
     ("dampening", "in [0, 1]", lambda value: 0 <= value <= 1),
 )
 
