@@ -188,3 +188,10 @@ class NotFinite(Fake):
     def forward(self, x: Tensor) -> Tensor:
         bright = x.flatten(1)[:, :1] > 0.5
         return self.honest(x).masked_fill(bright, torch.nan)
+
+
+class Wavy(Fake):
+    """Adds a small, fast wave to its input, whose slopes drown all others: a true gradient that leads nowhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.honest(x + 0.005 * (2000 * x).sin())

@@ -36,6 +36,7 @@ from .fakes import (
     Tiring,
     TurnedSigns,
     Unbytelike,
+    Wavy,
 )
 
 BALL = LinfBall(radius=0.06)
@@ -117,6 +118,7 @@ def test_gradients_that_are_small_are_there_in_every_norm(problem: Problem) -> N
         (Unbytelike, "gradients_are_there", r"100\.0 % of points next to the images"),
         (Sigmoids, "outputs_are_logits", "last softmax or sigmoid"),
         (CoarseProbabilities, "outputs_are_logits", "gives probabilities"),
+        (Wavy, "white_box_beats_transfer", "examples made on another net"),
         (Stochastic, "answer_is_deterministic", "from one pass to the next"),
         (BatchDependent, "batching_changes_nothing", "batched otherwise"),
         (Probabilities, "outputs_are_logits", "gives probabilities; it must give logits"),

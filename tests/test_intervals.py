@@ -220,15 +220,23 @@ def hooked(layer: nn.Module) -> nn.Module:
     return layer
 
 
+def replaced(layer: nn.Module) -> nn.Module:
+    own = layer.forward
+    layer.forward = lambda x: 20 * own(x)  # type: ignore[method-assign]
+    return layer
+
+
 @pytest.mark.parametrize(
     "odd",
     [
+        replaced(nn.Conv2d(1, 1, 3, padding=1)),
+        replaced(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1))),
         Louder(1, 1, 3, padding=1),
         Skipping(nn.Conv2d(1, 1, 3, padding=1)),
         hooked(nn.Conv2d(1, 1, 3, padding=1)),
         hooked(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1))),
     ],
-    ids=["own forward", "skip", "hook", "hook of a row"],
+    ids=["replaced", "replaced of a row", "own forward", "skip", "hook", "hook of a row"],
 )
 def test_what_computes_something_else_than_its_kind_has_no_bound(odd: nn.Module) -> None:
     net = nn.Sequential(odd, nn.ReLU(), nn.Flatten(), nn.Linear(36, 5)).eval()

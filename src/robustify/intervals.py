@@ -118,7 +118,7 @@ def _through(layers: list[nn.Module], values: Interval) -> Interval:
 
 
 def _in_a_row(net: nn.Module) -> list[nn.Module]:
-    if type(net).forward is not nn.Sequential.forward or _has_hooks(net):
+    if type(net).forward is not nn.Sequential.forward or _is_altered(net):
         return [net]
     return [layer for child in cast(nn.Sequential, net) for layer in _in_a_row(child)]
 
@@ -183,7 +183,7 @@ _RULES: tuple[tuple[tuple[type[nn.Module], ...], Rule], ...] = (
 
 def _find_rule(layer: nn.Module) -> Rule | None:
     """Return the rule of a layer that computes just what its kind does: not one with a forward of its own, or with hooks."""
-    if _has_hooks(layer):
+    if _is_altered(layer):
         return None
     forward = type(layer).forward
     return next(
@@ -196,16 +196,17 @@ def _find_rule(layer: nn.Module) -> Rule | None:
     )
 
 
-def _has_hooks(layer: nn.Module) -> bool:
-    return bool(layer._forward_hooks or layer._forward_pre_hooks)
+def _is_altered(layer: nn.Module) -> bool:
+    """Return whether this layer was given hooks or a forward that others of its type don't have."""
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or "forward" in vars(layer))
 
 
 def _rule(layer: nn.Module) -> Rule:
     rule = _find_rule(layer)
     if rule is None:
         known = ", ".join(kind.__name__ for kinds, _ in _RULES for kind in kinds)
-        hooks = " with hooks" if _has_hooks(layer) else ""
+        altered = " with hooks or a forward of its own" if _is_altered(layer) else ""
         raise InputError(
-            f"intervals have no rule for a layer of type {type(layer).__name__}{hooks}; known, in a row: {known}"
+            f"intervals have no rule for a layer of type {type(layer).__name__}{altered}; known, in a row: {known}"
         )
     return rule

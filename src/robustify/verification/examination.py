@@ -63,7 +63,8 @@ def examine(
         images: uint8, shape (N, C, H, W), N ≥ 1.
         labels: true classes, int64, shape (N,).
         balls: where attacks are tried, one or more; a net that hides its gradient from one norm may not from another.
-        source: another net of the same task, whose examples are tried; without it that gate is left out.
+        source: another net of the same task, whose examples are tried; without it that gate is left out, and no other notices
+            a gradient that is right but leads nowhere, as that of an input to which a fast wave is added.
         steps: of PGD, at least 2; half as many and twice as many are tried, too.
         largest_share_of_zero_gradients: share of the images on which the gradient may be zero.
         batch_size: images a pass.

@@ -19,6 +19,7 @@ def attack_net(
     verification: dict[str, Any],
     seed: int,
     device: str,
+    source: TrainedNet | None = None,
     *,
     title: str,
 ) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def attack_net(
         verification: see :class:`robustify.configuration.Verification`; the gates look as in its ``brief``.
         seed: of the experiment; fixes the random starts.
         device: ``auto``, ``cpu`` or ``cuda``.
+        source: another net, whose examples the gates try on this one.
         title: experiment and net, e.g. ``mnist.l2``.
 
     Raises:
@@ -63,6 +65,7 @@ def attack_net(
         images[: gates.images],
         labels[: gates.images],
         LinfBall(radius=min(options.epsilons)),
+        source=source.net if source else None,
         steps=gates.steps,
         largest_share_of_zero_gradients=strictness.largest_share_of_zero_gradients,
         seed=seed,

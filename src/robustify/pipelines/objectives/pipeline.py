@@ -6,7 +6,7 @@ from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
-from robustify.configuration import TANGENT_SET, Experiment
+from robustify.configuration import BASELINE, TANGENT_SET, Experiment
 from robustify.pipelines.objectives.nodes import attack_net, compare_objectives, measure_clipping
 
 
@@ -27,7 +27,7 @@ def create_pipeline(experiment: str, parameters: Experiment) -> Pipeline:
 
 
 def attack(experiment: str, name: str, *, group: str, output: str = "robustness") -> Pipeline:
-    """Return one net's accuracy under projected gradient descent.
+    """Return one net's accuracy under projected gradient descent; the gates try examples made on the baseline, too.
 
     Args:
         experiment: its name.
@@ -35,6 +35,7 @@ def attack(experiment: str, name: str, *, group: str, output: str = "robustness"
         group: parameter that has ``pgd``, and tag.
         output: the net's data set that it is stored in.
     """
+    source = {} if name == BASELINE else {"source": f"{experiment}.{BASELINE}.model"}
     return Pipeline(
         [
             Node(
@@ -46,13 +47,18 @@ def attack(experiment: str, name: str, *, group: str, output: str = "robustness"
                     "params:verification",
                     "params:seed",
                     "params:device",
+                    *source,
                 ],
                 output,
                 name="attack_net",
             ),
         ],
         namespace=f"{experiment}.{name}_{output}",
-        inputs={"model": f"{experiment}.{name}.model", "test_data": f"{experiment}.test_data"},
+        inputs={
+            "model": f"{experiment}.{name}.model",
+            "test_data": f"{experiment}.test_data",
+            **source,
+        },
         outputs={output: f"{experiment}.{name}.{output}"},
         parameters={
             "params:pgd": f"params:{experiment}.{group}.pgd",
