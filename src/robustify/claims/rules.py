@@ -223,7 +223,7 @@ def one_pixel_flips(summary: Mapping[str, Any], details: Mapping[str, Any]) -> l
             BASELINE,
             all(count["flipped"] > 0 for count in counts),
             f"by seed {flipped} of {first['images']:,} test images with the {first['candidates']} most promising "
-            f"pixels tried; of the first {first['exhaustive_images']:,}, every pixel tried black and white: "
+            f"pixels tried; of the first {first['exhaustive_images']:,}, every pixel tried at either extreme: "
             f"{', '.join(str(count['flipped_of_exhaustive']) for count in counts)} "
             f"(the promising ones: {', '.join(str(count['flipped_of_exhaustive_by_candidates']) for count in counts)})",
         )
