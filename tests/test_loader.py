@@ -37,6 +37,12 @@ def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes, words: str)
     assert re.search(rf"configuration of 'parameters': .*parameters_own\.yml: .*{words}", message)
 
 
+def test_255ths_of_what_is_no_number_say_what_they_take(tmp_path: Path) -> None:
+    content = b"mnist: {radius: '${of_255:x}'}\n"
+    with pytest.raises(ClickException, match="of_255 takes a number of 255ths, not 'x'"):
+        loader_of(tmp_path, content)["parameters"]
+
+
 def test_a_reference_to_nothing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ClickException, match="Interpolation key 'nothing' not found"):
         loader_of(tmp_path, b"mnist: ${nothing}\n")["parameters"]

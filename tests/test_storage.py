@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from kedro.io import DatasetError
 
 from robustify import load_net
 from robustify.datasets.atomic import AtomicJSONDataset
@@ -182,3 +183,14 @@ def test_what_a_file_does_not_say_is_told_by_its_name(tmp_path: Path) -> None:
         assert content.get("norms") is None
         with pytest.raises(InputError, match=r"some\.\w+ doesn't say 'norms': .*make it again"):
             content["norms"]
+
+
+def test_what_is_no_file_or_no_object_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder; name a file in it"):
+        load_tensors(tmp_path)
+    path = tmp_path / "evaluation.json"
+    path.write_text("[]")
+    with pytest.raises(DatasetError) as caught:
+        AtomicJSONDataset(filepath=str(path)).load()
+    assert isinstance(caught.value.__cause__, InputError)
+    assert str(caught.value.__cause__).startswith(f"{path} holds no JSON object")

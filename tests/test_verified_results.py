@@ -42,7 +42,7 @@ def verification(
 ):
     return {
         "images": images, "measured": list(rows), "attacks": ATTACKS, "gates": [{"gate": "one"}, {"gate": "two"}], "failed_gates": {},
-        "uncertainty_set": {"name": "linf", "radius": radius}, **changed,
+        "uncertainty_set": {"name": "linf", "radius": radius}, "weights_sha256": "5e7", **changed,
     }  # fmt: skip
 
 
@@ -77,14 +77,18 @@ def test_an_entry_has_what_was_run_and_null_for_the_rest(tmp_path: Path) -> None
     other = verification(row("l1", 2.0, "pgd_20", 0.5), row("l1", 2.0, "pgd_50", 0.25))
     store(tmp_path, "cifar", "mine", other)
     mine, strong = run(tmp_path, tmp_path / "verification.json")
-    assert list(strong) == list(mine) == [*KEYS, "failed_gates", "all_attacks_accuracy", "gates"]
+    assert (
+        list(strong)
+        == list(mine)
+        == [*KEYS, "failed_gates", "all_attacks_accuracy", "gates", "weights_sha256"]
+    )
     assert strong == {
         "experiment": "mnist", "net": "linf_strong", "norm": "linf", "epsilon": 0.3, "images": 10000,
         "clean_accuracy": 0.99, "fgsm_accuracy": 0.95, "pgd_accuracy": 0.92, "autoattack_accuracy": 0.89,
         "seconds": 4032.2,
         "command": "kedro run --pipeline=mnist_verification"
         " --namespaces=mnist.linf_strong_full_verification --env=robust",
-        "failed_gates": [], "all_attacks_accuracy": 0.885, "gates": 2,
+        "failed_gates": [], "all_attacks_accuracy": 0.885, "gates": 2, "weights_sha256": "5e7",
     }  # fmt: skip
     # no row sums them up
     assert mine["all_attacks_accuracy"] == 0.25

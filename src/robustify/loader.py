@@ -13,6 +13,21 @@ from yaml import YAMLError
 
 from robustify.checks.spelling import did_you_mean
 
+
+def _of_255(levels: object) -> float:
+    if isinstance(levels, bool) or not isinstance(levels, int | float):
+        raise ValueError(f"of_255 takes a number of 255ths, not {levels!r}")
+    return levels / 255
+
+
+CONFIG_LOADER_ARGS: dict[str, Any] = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "merge_strategy": {"parameters": "soft", "mlflow": "soft"},
+    # radii of 8-bit images are customarily counted in 255ths
+    "custom_resolvers": {"of_255": _of_255},
+}
+
 # what YAML, OmegaConf and Kedro, which takes it for granted that a file holds a mapping, make of odd files
 _UNREADABLE = (
     YAMLError,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 # before any plugin is imported: no telemetry, and a store that doesn't follow the working directory
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -28,7 +27,7 @@ from robustify.hooks import (
     SupportedRunner,
     TolerantTracking,
 )
-from robustify.loader import ReadableConfigLoader
+from robustify.loader import CONFIG_LOADER_ARGS, ReadableConfigLoader
 from robustify.session import OneLineSession
 
 HOOKS = (
@@ -47,10 +46,5 @@ HOOKS = (
 SESSION_CLASS = OneLineSession
 
 CONFIG_LOADER_CLASS = ReadableConfigLoader
-CONFIG_LOADER_ARGS: dict[str, Any] = {
-    "base_env": "base",
-    "default_run_env": "local",
-    "merge_strategy": {"parameters": "soft", "mlflow": "soft"},
-    # radii of 8-bit images are customarily counted in 255ths
-    "custom_resolvers": {"of_255": lambda levels: levels / 255},
-}
+
+__all__ = ["CONFIG_LOADER_ARGS", "CONFIG_LOADER_CLASS", "HOOKS", "SESSION_CLASS"]

@@ -65,6 +65,8 @@ def load_tensors(path: Path) -> Tensors:
         ValueError: if the file is damaged or isn't one of ours; names the file.
         FileNotFoundError: if there is no such file.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file in it")
     if not path.is_file():
         raise FileNotFoundError(f"{path} doesn't exist")
     try:

@@ -18,9 +18,8 @@ from robustify.atomic import replacing
 from robustify.checks.parameters import experiments_of
 from robustify.configuration import Experiment
 from robustify.errors import InputError
-from robustify.loader import ReadableConfigLoader
+from robustify.loader import CONFIG_LOADER_ARGS, ReadableConfigLoader
 from robustify.reporting.statements import AUTOATTACK
-from robustify.settings import CONFIG_LOADER_ARGS
 
 DATA, CONF = Path("data"), Path("conf")
 RESULTS = Path("docs/results/verification.json")
@@ -72,6 +71,7 @@ def gather(data: Path, conf: Path) -> tuple[Entries, list[str], list[str]]:
                 "failed_gates": list(found["failed_gates"]),
                 "all_attacks_accuracy": _after_all(found["measured"], norm, epsilon),
                 "gates": len(found["gates"]),
+                "weights_sha256": found["weights_sha256"],
             }
             for norm, epsilon in dict.fromkeys(_ball(row) for row in found["measured"])
         ]

@@ -13,6 +13,7 @@ from kedro_datasets.pandas import CSVDataset
 from kedro_datasets.text import TextDataset
 
 from robustify.atomic import replacing
+from robustify.errors import InputError
 from robustify.stated import Stated
 
 if TYPE_CHECKING:
@@ -30,11 +31,15 @@ class AtomicCSVDataset(CSVDataset):
 
 
 class AtomicJSONDataset(JSONDataset):
-    """Whatever JSON can say, in a JSON file; an object that is loaded knows the file's name for what it lacks."""
+    """A JSON object in a file, whose name it knows for what it lacks when it is loaded."""
 
-    def load(self) -> Any:
+    def load(self) -> Stated:
         content = super().load()
-        return Stated(content, Path(self._filepath)) if isinstance(content, dict) else content
+        if not isinstance(content, dict):
+            raise InputError(
+                f'{self._filepath} holds no JSON object, {{"name": value}}; remove it and make it again'
+            )
+        return Stated(content, Path(self._filepath))
 
     def save(self, data: Any) -> None:
         _save(JSONDataset, self, Path(self._filepath), data)

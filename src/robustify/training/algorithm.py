@@ -50,7 +50,8 @@ def train(
     """Train the net by Algorithm 1 and leave it in eval mode on ``device``.
 
     It starts from scratch, or where ``checkpoints`` left it, with the same result to the bit. On the first
-    Ctrl-C it ends the step at hand, stores its state and stops.
+    Ctrl-C it ends the step at hand, stores its state and stops. The process keeps freed memory from then on, see
+    :func:`robustify.machine.allocator.keep_freed_memory`.
 
     Args:
         net: a net made by :func:`robustify.nets.make_net`.
