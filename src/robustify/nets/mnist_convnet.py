@@ -15,6 +15,9 @@ from robustify.nets.standardise import MNIST_MEAN, MNIST_STD, Standardise
 class MnistConvnet(nn.Sequential):
     """conv 32×5×5, maxpool 3×3, conv 64×5×5, maxpool 2×2, FC 200, FC 10, on images padded to 32×32.
 
+    Padding is the first convolution's, of standardised images: beyond their border lies the mean pixel, 0.13, where the authors,
+    whose loader isn't published, may have had black.
+
     Args:
         widths: channels of both convolutions and units of the hidden layer; the paper's by default.
         input_batch_norm: normalise the input with a batch normalisation of its own before the
