@@ -134,6 +134,8 @@ def test_autocast_around_a_measurement_changes_nothing() -> None:
 
 
 def test_a_device_is_described_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert devices.describe(CPU).startswith(f"cpu ({torch.get_num_threads()} threads, ")
+    for threads, words in ((1, "cpu (1 thread, "), (8, "cpu (8 threads, ")):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert devices.describe(CPU).startswith(words)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"card of {device}")
     assert devices.describe(CUDA) == "card of cuda"

@@ -107,4 +107,6 @@ def describe(device: torch.device) -> str:
     """Return the device in words, for tables and tags."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"cpu ({torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()})"
+    threads = torch.get_num_threads()
+    counted = "1 thread" if threads == 1 else f"{threads} threads"
+    return f"cpu ({counted}, {torch.backends.cpu.get_cpu_capability()})"
