@@ -1,0 +1,67 @@
+"""README's numbers of three seeds are the stored results', not somebody's memory of them."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from .conftest import PROJECT
+
+README = (PROJECT / "README.md").read_text()
+LABELS = {
+    "baseline": "baseline",
+    "control": "control: the baseline with another seed",
+    "l1": "robust l1",
+    "l2": "robust l2",
+    "linf": "robust l∞",
+}
+
+
+def stored(experiment: str) -> dict:
+    return json.loads((PROJECT / "docs" / "results" / f"{experiment}.json").read_text())
+
+
+def row(experiment: str, label: str) -> list[str]:
+    """The cells of a net's row in the table below the experiment's name, the paper's numbers left out."""
+    below = README.partition({"mnist": "**MNIST**", "cifar": "**CIFAR-10**"}[experiment])[2]
+    found = re.search(rf"^\| {re.escape(label)} \|(.*)\|$", below, flags=re.MULTILINE)
+    assert found, label
+    return [re.sub(r"\(.*\)", "", cell).strip() for cell in found[1].split("|")]
+
+
+@pytest.mark.parametrize("experiment", ["mnist", "cifar"])
+def test_the_tables_are_those_of_seed_0(experiment: str) -> None:
+    results = stored(experiment)
+    assert results["seeds"][0] == 0
+    for net, measured in results["nets"].items():
+        _, test, adversarial = row(experiment, LABELS[net])[:3]
+        assert test == f"{100 * measured['test_accuracy']['values'][0]:.2f}"
+        assert float(adversarial) == round(
+            100 * measured["adversarial_set_accuracy"]["values"][0], 2
+        )
+    assert f"The adversarial set holds {results['adversarial_set']['size'][0]:,} test images" in (
+        README
+    )
+
+
+@pytest.mark.parametrize(
+    ("experiment", "nets", "metric", "digits"),
+    [
+        ("mnist", ["baseline", "l1", "l2", "linf"], "test_accuracy", 2),
+        ("mnist", ["control", "l1", "l2", "linf"], "adversarial_set_accuracy", 1),
+        ("cifar", ["baseline", "l2", "linf"], "test_accuracy", 2),
+    ],
+)
+def test_means_and_deviations_are_those_of_the_seeds(
+    experiment: str, nets: list[str], metric: str, digits: int
+) -> None:
+    measured = stored(experiment)["nets"]
+    written = [
+        f"{100 * measured[net][metric]['mean']:.{digits}f} ± {100 * measured[net][metric]['std']:.{digits}f}"
+        for net in nets
+    ]
+    places = [README.find(one) for one in written]
+    assert -1 not in places, written
+    assert places == sorted(places), "in the order of the nets"
