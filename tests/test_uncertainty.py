@@ -453,3 +453,19 @@ def test_infinite_slopes_count_alone_and_slopes_that_are_no_numbers_for_nothing(
 def test_a_radius_that_float32_cannot_hold_is_refused(kind: type[NormBall], radius: object) -> None:
     with pytest.raises(InputError, match=f"radius of {kind.name!r} is .*; it must be "):
         kind(radius=radius)
+
+
+@pytest.mark.parametrize("radius", [0.1, 0.3, 0.616, 0.9])
+@pytest.mark.parametrize("step", ["box_aware", "unclipped"])
+def test_one_steep_pixel_leaves_the_others_their_share(radius: float, step: Step) -> None:
+    """The whole step is nearly that pixel's; rounded to all of it, the others had nothing, or a hundred times their share."""
+    slope = torch.tensor([50.0, 1e-4, -3e-4, 0.0]).view(1, 1, 2, 2)
+    x = torch.tensor([0.0, 0.5, 0.5, 0.5]).view(1, 1, 2, 2)
+    ball = L2Ball(radius=radius, step=step)
+    expected = (radius * slope.double() / slope.double().norm()).float()
+    torch.testing.assert_close(ball.steepest_ascent(slope, x), expected, rtol=1e-5, atol=0)
+    moved = L2Ball(radius=radius, step=step).project(x + slope, x) - x
+    torch.testing.assert_close(moved[0, 0, 0, 0], expected[0, 0, 0, 0], rtol=1e-5, atol=0)
+    origin = torch.zeros_like(x)
+    unclipped = L2Ball(radius=radius, step="unclipped").project(slope, origin)
+    torch.testing.assert_close(unclipped, expected, rtol=1e-5, atol=0)

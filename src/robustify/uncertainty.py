@@ -387,8 +387,9 @@ def _fill_to_norm(slope: Tensor, room: Tensor, length: float) -> Tensor:
     Pixels that reach their room stay there, so λ only grows and the loop ends after at most D
     rounds (a handful in practice), each row independent of the others.
     """
-    # no pixel goes further than the whole step; an unbounded room would make 0·∞ below
-    room = room.clamp(max=length)
+    # an unbounded room would make 0·∞ below. No pixel goes further than the whole step, so with a little more than that none is
+    # taken to have reached it by rounding, which would leave the others nothing but rounding
+    room = room.clamp(max=1.001 * length)
     squared_slope, squared_room = slope.square(), room.square()
     least = torch.finfo(slope.dtype).tiny
     # 1 where a pixel is short of its room, 0 where it has reached it: numbers, for booleans are slow on a CPU
