@@ -96,8 +96,9 @@ with torch.autocast("cpu", dtype=torch.bfloat16), warnings.catch_warnings():
 assert precisions() == before, (before, precisions())
 # the one that was left open is still decided elsewhere
 torch.backends.fp32_precision = "none"
-torch.backends.mkldnn.fp32_precision = "tf32" if sys.argv[1] not in ("medium", "processor") else "bf16"
-assert torch.backends.mkldnn.matmul.fp32_precision == ("bf16" if sys.argv[1] in ("medium", "processor") else "tf32")
+elsewhere = "bf16" if sys.argv[1] in ("medium", "processor") else "tf32"
+torch.backends.mkldnn.fp32_precision = elsewhere
+assert torch.backends.mkldnn.matmul.fp32_precision == elsewhere
 """
 
 

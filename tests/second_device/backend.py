@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import types
 from pathlib import Path
@@ -23,7 +22,7 @@ def build(folder: Path) -> Path:
     abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch._C._GLIBCXX_USE_CXX11_ABI)}"
     subprocess.run(
         [
-            *(os.environ.get("CXX", "g++"), *options, abi, *paths, str(SOURCE)),
+            *("g++", *options, abi, *paths, str(SOURCE)),
             *(*found, "-ltorch", "-ltorch_cpu", "-lc10", "-o", str(library)),
         ],
         check=True,

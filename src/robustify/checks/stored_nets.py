@@ -50,7 +50,8 @@ def stale_nets(
             title, model = f"{name}.{net}", f"{name}.{net}.model"
             if model in outputs or not any(read.startswith(f"{title}.") for read in inputs):
                 continue
-            for difference in _first_difference(catalog, model, experiment, options):
+            difference = _first_difference(catalog, model, experiment, options)
+            if difference is not None:
                 found.setdefault((difference, maker_of(model, pipelines)), []).append(title)
     return [
         f"trained with {difference}: {', '.join(titles)}; train again by kedro run --pipeline={maker} "
@@ -61,18 +62,17 @@ def stale_nets(
 
 def _first_difference(
     catalog: CatalogProtocol[Any, Any], model: str, experiment: Experiment, net: Net
-) -> Iterator[str]:
+) -> str | None:
     dataset = catalog.get(model) if catalog.exists(model) else None
     if not isinstance(dataset, NetDataset):
-        return
+        return None
     try:
         stored = _stored(dataset.provenance(), net)
     except (KeyError, TypeError, ValidationError):
         # made by another version; whoever loads it says so
-        return
-    for key, was, now in _differences(stored, _asked(experiment, net)):
-        yield f"{key} {_said(was)}, the parameters say {_said(now)}"
-        return
+        return None
+    key, was, now = next(_differences(stored, _asked(experiment, net)), ("", None, None))
+    return f"{key} {_said(was)}, the parameters say {_said(now)}" if key else None
 
 
 def _asked(experiment: Experiment, net: Net) -> dict[str, Any]:

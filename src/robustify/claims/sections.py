@@ -233,7 +233,7 @@ def distances(one: Stored) -> str:
     longer = (
         ""
         if "ending" in table.columns
-        else " **Older than the code:** these perturbations go past the border; the command now shortens them along themselves to end at it."
+        else ". **Older than the code:** these perturbations go past the border; the command now shortens them along themselves to end at it."
     )
     return "\n\n".join(
         [
