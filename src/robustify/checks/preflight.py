@@ -14,6 +14,7 @@ from torch import nn
 from robustify.attacks import ATTACKS, Attack, Pgd, make_attack
 from robustify.checks.complaints import Options, Problems, problem_of, problems_of_part
 from robustify.checks.spelling import did_you_mean, shown
+from robustify.checks.stored_data import images_asked_for
 from robustify.configuration import (
     WORST_CASE,
     Depth,
@@ -176,8 +177,7 @@ class _Preflight:
         """A batch of one image has no variance that batch normalisation could divide features by."""
         if self.data is None:
             return
-        images = self.experiment.data.training_images or sum(self.data.train_class_counts)
-        trained_on = images - training.held_out
+        trained_on = images_asked_for(self.experiment.data)[0] - training.held_out
         if trained_on % training.batch_size != 1:
             return
         try:
