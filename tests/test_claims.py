@@ -392,11 +392,15 @@ def test_other_settings_have_a_section_of_their_own_and_no_say_in_the_verdicts(
     other = copy.deepcopy(summary)
     for net in set(other["nets"]) - {"baseline", "control"}:
         other["nets"][net]["test_accuracy"] = {"mean": 0.5, "std": None, "values": [0.5]}
-    store(data, "mnist/paper", other, {**details, "environment": "paper"})
+    store(data, "mnist/paper", other, {**details, "environment": "paper", "single_pixel": {}})
     page = make_page(data, docs).read_text()
     section = page.partition("## MNIST, `conf/paper`")[2].partition("\n## ")[0]
     assert "kedro run --env=paper --pipeline=mnist_seeds" in section
     assert "50.00" in section
+    assert (
+        "Verdicts as under `conf/base`: C1, C2, C3, C4, C6, C7; others: C5 not measured, there held."
+        in section
+    )
     missing = "* MNIST: the authors' settings, `conf/paper`, in full: `kedro run --env=paper --pipeline=mnist_robust`\n"
     assert missing in alone
     once = "* MNIST, on more than one seed: transfer between nets"
@@ -407,7 +411,12 @@ def test_other_settings_have_a_section_of_their_own_and_no_say_in_the_verdicts(
     first = lines.index("## The claims") + 2
     for place in range(first, first + 2 + len(CLAIMS)):
         *kept, verdict, end = lines[place].split(" |")
-        assert verdict in (" MNIST, `conf/paper` (no part of it)", " ---", " held")
+        assert verdict in (
+            " MNIST, `conf/paper` (no part of it)",
+            " ---",
+            " held",
+            " not measured",
+        )
         lines[place] = " |".join([*kept, end])
     rest = "\n".join(lines)
     assert rest == alone.replace(missing, "").replace(once, once + ", the settings of `conf/paper`")

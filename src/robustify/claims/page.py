@@ -50,7 +50,7 @@ def render(
         *(sections.readings(one) for one in stored if one.readings is not None),
         *(sections.distances(one) for one in stored if one.distances is not None),
         *([sections.verified(verified)] if verified else []),
-        *(_other_settings(one) for one in others),
+        *(_other_settings(one, decided) for one in others),
         *(sections.beginning(one) for one in beginnings),
         *(sections.figures(one) for one in stored if one.figures),
         "## What hasn't been run",
@@ -169,7 +169,7 @@ def _most_accurate(table: pd.DataFrame) -> str:
     )
 
 
-def _other_settings(one: Stored) -> str:
+def _other_settings(one: Stored, decided: Mapping[str, Mapping[str, list[Finding]]]) -> str:
     """What the claims and tables are under other settings than those of conf/base."""
     rows = [
         [claim.name, finding.subject, finding.measured, _COUNTS[finding.holds]]
@@ -184,8 +184,9 @@ def _other_settings(one: Stored) -> str:
                 f"`kedro run --env={one.environment} --pipeline={one.name}_robust --params={one.name}.seed={seed}`"
                 for seed in one.summary["seeds"]
             )
-            + f". In what else than the uncertainty set its nets differ, such as a batch normalisation of the input, stands in `conf/{one.environment}`; "
-            "C1 can't tell that from robust training.",
+            + f". What the settings are stands in `conf/{one.environment}`; where nets differ in more than the uncertainty set, such as by a batch "
+            "normalisation of the input, C1 can't tell that from robust training.",
+            *_beside_complete(one, decided),
             *_late_means(one),
             _runs([one]),
             table(["", "part", "measured", "counts"], rows),
@@ -193,6 +194,21 @@ def _other_settings(one: Stored) -> str:
             *(sections.shown(one, name) for name in sections.CAPTIONS if one.figure(name)),
             "Where steps leave the pixel box, figures draw what lies outside at its border.",
         ]
+    )
+
+
+def _beside_complete(
+    one: Stored, decided: Mapping[str, Mapping[str, list[Finding]]]
+) -> Iterator[str]:
+    """Yield which verdicts are those of the same experiment under conf/base, and which aren't."""
+    if not all(one.name in found for found in decided.values()):
+        return
+    here = {claim.name: verdict_of(claim.decide(one.summary, one.details)) for claim in CLAIMS}
+    there = {name: verdict_of(found[one.name]) for name, found in decided.items()}
+    same = [name for name in here if here[name] == there[name]]
+    others = [f"{name} {here[name]}, there {there[name]}" for name in here if name not in same]
+    yield (
+        f"Verdicts as under `conf/{COMPLETE}`: {', '.join(same) or 'none'}; others: {'; '.join(others) or 'none'}."
     )
 
 
