@@ -26,7 +26,7 @@ def paired(difference: float, p_value: float, low: float = 0.0, high: float = 0.
     return {
         "difference": over_seeds([difference]),
         "by_seed": [each],
-        "by_image": [{"images": 150, "p_value": p_value}],
+        "by_image": [{"images": 150, "only_first": 40, "only_second": 10, "p_value": p_value}],
         "interval": [low, high],
     }
 
@@ -177,6 +177,8 @@ def put(tree: Any, path: str, value: Any) -> None:
         ("C2", "summary", "tests/adversarial_set/l2/by_seed/0/p_value", 0.06, "in part"),
         ("C2", "summary", "tests/adversarial_set/l2/by_seed/0/difference", -0.2, "in part"),
         ("C2", "summary", "tests/adversarial_set/l2/by_image/0/p_value", 0.06, "in part"),
+        # significantly worse, counted by image
+        ("C2", "summary", "tests/adversarial_set/l2/by_image/0/only_second", 60, "in part"),
         # behind the control, though ahead of the baseline
         ("C3", "details", "nets/l2/fgsm/0.2", over_seeds([0.25]), "in part"),
         ("C4", "details", "nets/linf/curves/seconds", [[30.0] * 3], "in part"),
@@ -253,7 +255,75 @@ def test_epochs_count_however_near_is_meant(
     nets["control"]["curves"]["test_accuracy"] = [[0.9, 0.92, 0.95, 0.99]]
     found = {each.subject: each for each in decide("C4", summary, details)}
     assert found["linf: epochs"].holds is None
-    assert "(as many as there are, so that it says nothing)" in found["linf: epochs"].measured
+    assert "(of 4, so that it says nothing)" in found["linf: epochs"].measured
+
+
+@pytest.mark.parametrize(("later", "holds"), [(0, True), (2, True), (3, False)])
+def test_a_tenth_of_all_epochs_is_no_later(
+    summary: dict[str, Any], details: dict[str, Any], later: int, holds: bool
+) -> None:
+    for net in details["nets"]:
+        before = 10 + later * (net == "linf")
+        curve = [0.9] * before + [0.99] * (20 - before)
+        details["nets"][net]["curves"] = {"test_accuracy": [curve], "seconds": [[10.0] * 20]}
+    found = {each.subject: each.holds for each in decide("C4", summary, details)}
+    assert found["linf: epochs"] is holds
+
+
+def test_a_lead_of_one_seed_is_no_lead(summary: dict[str, Any], details: dict[str, Any]) -> None:
+    nets = details["nets"]
+    for net in nets:
+        for epsilon, accuracy in nets[net]["fgsm"].items():
+            nets[net]["fgsm"][epsilon] = over_seeds([accuracy["mean"]] * 2)
+    for claim in ("C3", "C7"):
+        assert verdict_of(decide(claim, summary, details)) == "held"
+    # the means stay ahead of all others; control and l2 are at 0.4 and 0.7, 0.3 and 0.6
+    nets["l2"]["fgsm"] = {"0.1": over_seeds([1.0, 0.35]), "0.2": over_seeds([0.9, 0.25])}
+    nets["linf"]["fgsm"] = {"0.1": over_seeds([0.95, 0.9]), "0.2": over_seeds([0.8, 0.8])}
+    found = {each.subject: each for each in decide("C3", summary, details)}
+    assert (found["l2"].holds, found["linf"].holds) == (False, True)
+    assert "ahead of both at 2 of 2 ε (in each of the 2 seeds at 0)" in found["l2"].measured
+    assert "ahead of both at 2 of 2 ε (in each of the 2 seeds at 2)" in found["linf"].measured
+    found = {each.subject: each for each in decide("C7", summary, details)}
+    assert found["new attacks"].holds is False
+    assert (
+        found["new attacks"].measured
+        == "ahead of the other robust nets at 2 of 2 ε (in each of the 2 seeds at 0)"
+    )
+
+
+def test_less_than_a_control_of_another_start_cant_be_told(
+    summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    def parts() -> dict[str, bool | None]:
+        return {each.subject: each.holds for each in decide("C2", summary, details)}
+
+    worse = paired(-0.2, 0.001)
+    worse["by_image"][0].update(only_first=10, only_second=40)
+    summary["tests"]["adversarial_set"]["l2"] = worse
+    assert parts() == {"l2": False, "linf": True}
+    for net, about in details["nets"].items():
+        about["trained"] = {"seed_offset": 1 if net == "control" else 0}
+    # against the odds is enough; behind them isn't
+    assert parts() == {"l2": None, "linf": True}
+    details["nets"]["control"]["trained"]["seed_offset"] = 0
+    assert parts() == {"l2": False, "linf": True}
+
+
+def test_transfer_says_nothing_of_poor_classifiers(
+    summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    transfer = details["transfer"]
+    transfer["architectures"]["linf"] = "fully_connected"
+    for row in ("baseline", "control", "l2"):
+        # the others have all of linf's originals right, it has few of theirs
+        transfer["matrix"]["l2"][row]["linf"] = {**cell(50, 2, 0.5), "original_accuracy": 0.4}
+    found = {finding.subject: finding.holds for finding in decide("C6", summary, details)}
+    assert found == {
+        "l2 examples of baseline, control, l2: nets of the same architecture": True,
+        "l2 examples of baseline, control, l2, linf: nets of another architecture": None,
+    }
+    assert verdict_of(decide("C6", summary, details)) == "held where it can be told"
 
 
 def test_leads_under_other_steps_are_told_and_the_better_standard_net_counts(
