@@ -41,9 +41,9 @@ def test_the_tables_are_those_of_seed_0(experiment: str) -> None:
         assert float(adversarial) == round(
             100 * measured["adversarial_set_accuracy"]["values"][0], 2
         )
-    assert f"The adversarial set holds {results['adversarial_set']['size'][0]:,} test images" in (
-        README
-    )
+    images = results["tests"]["adversarial_set"]["l2"]["by_image"][0]["images"]
+    size = results["adversarial_set"]["size"][0]
+    assert f"The adversarial set holds {size:,} examples of {images:,} test images" in (README)
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,11 @@ def gather(
             for seed in seeds
         ],
         "nets": {
-            net: _net(measured, seeds, net, [right[net] for right in on_test_set]) for net in nets
+            net: {
+                **_net(measured, seeds, net, [right[net] for right in on_test_set]),
+                "trained": _recipe(settings, net),
+            }
+            for net in nets
         },
         "best_on_adversarial_set": _best(on_stored_set, nets),
         "single_pixel": [
@@ -217,6 +221,13 @@ def _check_training(
                         f"{net} of seed {seed} was trained with {what} {trained[what]}, the parameters ask for {value}; "
                         "run the experiment of that seed again"
                     )
+
+
+def _recipe(settings: Mapping[str, Any], net: str) -> dict[str, Any]:
+    """Return what a net was trained with, and which seed, counted from the experiment's."""
+    asked = Net(**settings["nets"][net])
+    specification = specification_of(settings["data"]["name"])
+    return {**_as_asked(settings, asked, specification), "seed_offset": asked.seed_offset}
 
 
 def _as_asked(

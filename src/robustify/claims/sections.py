@@ -10,15 +10,25 @@ import pandas as pd
 
 from robustify.claims.markdown import table as markdown_table
 from robustify.claims.stored import Beginning, Stored
+from robustify.configuration import BASELINE
 from robustify.levels import size_label
 from robustify.reporting.comparison import attacked_columns, heading
 from robustify.reporting.report import spread_in_per_cent
+from robustify.seeds import CONTROL
 from robustify.uncertainty import STEPS
 
 PAPER_TABLES = {"mnist": "Table 1", "cifar": "Table 2"}
+# of section 5 and of the authors' scripts; radii in the units of this page
+PAPER_RECIPES = {
+    "mnist": "Torch7's MNIST net, SGD at a rate of 0.01 with momentum 0.9, batches of 100, up to 120 epochs; all nets start from the same weights, robust "
+    "ones have a batch normalisation of their input; radii 0.616 (l1, l2) and 0.0616 (l∞), or 0.550 and 0.055 if they standardised padded images, for their loader isn't published; steps "
+    "not clipped to the pixel box. `conf/paper` has these settings.",
+    "cifar": "VGG with batch normalisation and dropout, SGD at a rate of 1 halved every 25 epochs with momentum 0.9, batches of 128, 300 epochs; radii of roughly 0.05 (l2) "
+    "and unpublished (l∞), steps not clipped to the pixel box. `conf/paper` has these settings.",
+}
 CAPTIONS = {
-    "accuracy_versus_epsilon.png": "Accuracy under one step against each net's own weights: l∞ as in the paper (Figs. 3, 6), "
-    "and l2 and l1, which it leaves out.",
+    "accuracy_versus_epsilon.png": "Accuracy under one step against each net's own weights: l∞ (Figs. 3, 6), and l2 and l1, which the paper leaves out. Steps stay in the "
+    "pixel box.",
     "learning_curves.png": "Test accuracy after each epoch, against epochs (Fig. 5) and against seconds, as many a median epoch of the net took. "
     "The axis begins where the second half of training does; earlier epochs may lie below.",
     "adversarial_set.png": "A sample of the adversarial set, the difference magnified (Figs. 2, 4).",
@@ -46,11 +56,81 @@ def accuracies(one: Stored, *, level: int = 2) -> str:
         [
             f"{'#' * level} {one.title}: the paper's {beside} beside ours",
             markdown_table(
-                ["net", "radius", "test set", "the paper", "adversarial set", "the paper"], rows
+                [
+                    "net",
+                    "trained at radius",
+                    "test set",
+                    "the paper",
+                    "adversarial set",
+                    "the paper",
+                ],
+                rows,
             ),
+            *_recipes(one),
             *_flags(one),
         ]
     )
+
+
+def _recipes(one: Stored) -> Iterator[str]:
+    """Yield in what the nets of the table and the paper's differ, if it is stored."""
+    trained = {
+        net: about["trained"] for net, about in one.details["nets"].items() if "trained" in about
+    }
+    if trained and BASELINE in trained:
+        yield f"Ours: {_recipe(trained)}. The stored set: {_stored_set(one)}."
+        if one.name in PAPER_RECIPES:
+            yield f"The paper's: {PAPER_RECIPES[one.name]}"
+
+
+def _recipe(trained: Mapping[str, Mapping[str, Any]]) -> str:
+    plain = trained[BASELINE]
+    training, net = plain["training"], plain["architecture"]
+    optimiser = training["optimiser"]
+    smoothing = plain["objective"]["label_smoothing"]
+    parts = [
+        f"{net['name']}{f' ({_options(net)})' if len(net) > 1 else ''}",
+        f"{training['epochs']} epochs of {plain['images']:,} images in batches of {training['batch_size']:,}",
+        f"{optimiser['name']} ({_options(optimiser)}; schedule {training['schedule']['name']})",
+        f"images shifted by up to {training['translation']} pixels"
+        if training["translation"]
+        else "images not shifted",
+        f"flips {'on' if training['flips'] else 'off'}",
+        *([f"label smoothing {smoothing:g}"] if smoothing else []),
+        *_seeds(trained),
+    ]
+    return ", ".join(parts)
+
+
+def _seeds(trained: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield whose seed the robust nets share: the weights that they begin with, and the order of the images."""
+    robust = {
+        about["seed_offset"] for net, about in trained.items() if net not in (BASELINE, CONTROL)
+    }
+    for net in (BASELINE, CONTROL):
+        if net in trained and robust == {trained[net]["seed_offset"]}:
+            yield f"robust nets with the {net}'s seed"
+
+
+def _stored_set(one: Stored) -> str:
+    sets = one.details["adversarial_set"][0]["sets"]
+    return ", ".join(
+        f"{norm} {size_label(ball['radius'])}"
+        + (f" ({ball['step']})" if ball.get("step", STEPS[0]) != STEPS[0] else "")
+        for norm, ball in sets.items()
+    )
+
+
+def _options(named: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{option.replace('_', ' ')} {_in_words(value)}"
+        for option, value in named.items()
+        if option != "name"
+    )
+
+
+def _in_words(value: Any) -> str:
+    return "/".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _flags(one: Stored) -> list[str]:
