@@ -36,6 +36,7 @@ def gathered() -> dict:
         adversarial_set={
             "size": 10,
             "by_norm": {"l2": 4, "linf": 6},
+            "sets": {"l2": {"radius": 0.05}, "linf": {"radius": 0.5 / 255}},
             "survive_rounding_to_uint8": 9,
         },
         seconds_of_attack=5.0,
@@ -70,6 +71,7 @@ def test_text_and_page_show_every_net(gathered: dict) -> None:
     )
     assert "MNIST &lt;1&gt;" in page
     assert "99.34" in page
+    assert "l2 0.05, linf 0.5/255." in page
     assert "None" not in page
     assert "nan" not in page
 

@@ -76,7 +76,12 @@ def gathered() -> dict:
         device="cpu",
         evaluations={"baseline": evaluation(0.99, 0.0, 0.0), "l2": evaluation(0.99, 0.7, 1.2)},
         curves={"baseline": CURVE, "l2": CURVE},
-        adversarial_set={"size": 1, "by_norm": {"l2": 1}, "survive_rounding_to_uint8": 1},
+        adversarial_set={
+            "size": 1,
+            "by_norm": {"l2": 1},
+            "sets": {"l2": {"radius": 0.5}},
+            "survive_rounding_to_uint8": 1,
+        },
         seconds_of_attack=5.0,
         verifications={
             "baseline": verification(*OWN),

@@ -34,6 +34,9 @@ NET_LABELS = {
 }
 # below it, radii are customarily counted in levels of 8-bit images
 SMALL_EPSILON = 0.1
+# without colours some lines would look alike
+_MARKERS = {"baseline": "o", "control": "s", "l1": "^", "l2": "D", "linf": "v"}
+_MORE_MARKERS = ("P", "X", "<", ">")
 _MORE_COLOURS = ("#7b3fa0", "#c2185b", "#a67c00", "#00838f")
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -62,9 +65,9 @@ def accuracy_versus_epsilon(sweep: pd.DataFrame, clean: Mapping[str, float], tit
             rows = rows.sort_values("epsilon")
             epsilon = [0, *rows["epsilon"] * (255 if levels else 1)]
             accuracy = [100 * clean[str(net)], *100 * rows["accuracy"]]
-            axes.plot(epsilon, accuracy, marker="o", ms=4, **line_of(str(net)))
+            axes.plot(epsilon, accuracy, ms=4, **line_of(str(net)))
         axes.set(
-            xlabel="ε: change of every pixel, "
+            xlabel="ε: largest change of a pixel, "
             + ("in levels of 255" if levels else "on the [0, 1] scale"),
             ylabel="accuracy on the attacked test set (%)",
             title=plain(title),
@@ -93,7 +96,7 @@ def accuracy_under_attacks(rows: pd.DataFrame, title: str) -> Figure:
                 epsilons = [0.0, *points["epsilon"]]
                 shares = [points["clean_accuracy"].iloc[0], *points["accuracy"]]
                 percent = [100 * share for share in shares]
-                axes.plot(epsilons, percent, marker="o", ms=3, **line_of(str(net)))
+                axes.plot(epsilons, percent, ms=3, **line_of(str(net)))
             axes.set(xlabel="ε", ylim=(0, 101))
             axes.set_title(attack_label(attack), fontsize=10)
             axes.set_xlim(left=0)
@@ -118,9 +121,7 @@ def accuracy_versus_epoch(curves: pd.DataFrame, title: str) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure, axes = _canvas(6.4, 4.2)
         for net, rows in curves.groupby("net", sort=False):
-            axes.plot(
-                rows["epoch"], 100 * rows["test_accuracy"], marker="o", ms=4, **line_of(str(net))
-            )
+            axes.plot(rows["epoch"], 100 * rows["test_accuracy"], ms=4, **line_of(str(net)))
         # the first epochs would squeeze everything else into a line
         lowest = 100 * float(curves.groupby("net")["test_accuracy"].median().min())
         top = 100 * float(curves["test_accuracy"].max())
@@ -175,7 +176,7 @@ def adversarial_grid(
 def single_pixel_flips(
     clean: Array, adversarial: Array, before: Sequence[str], after: Sequence[str], title: str
 ) -> Figure:
-    """Draw pairs in which one circled pixel flips the label (the paper's Fig. 1).
+    """Draw pairs in which one circled pixel flips the answer (the paper's Fig. 1).
 
     Args:
         clean: in [0, 1], shape (N, C, H, W).
@@ -189,7 +190,12 @@ def single_pixel_flips(
         if len(clean) == 0:
             figure.text(0.5, 0.4, "no single-pixel flip in this set", ha="center")
         else:
-            for i, (top, bottom) in enumerate(figure.subplots(2, len(clean), squeeze=False).T):
+            panels = figure.subplots(2, len(clean), squeeze=False)
+            for axes, row_label in zip(
+                panels[:, 0], ("original", "one pixel changed"), strict=True
+            ):
+                axes.set_ylabel(row_label, fontsize=9)
+            for i, (top, bottom) in enumerate(panels.T):
                 _show(top, clean[i], plain(before[i]))
                 _show(bottom, adversarial[i], plain(after[i]), colour="#c0392b")
                 change = np.abs(adversarial[i] - clean[i]).max(axis=0)
@@ -213,9 +219,10 @@ def plain(text: str) -> str:
 
 def line_of(net: str) -> dict[str, Any]:
     """Return how a net's line looks in every figure, as keyword arguments of ``plot``."""
-    colour = NET_COLOURS.get(net, _MORE_COLOURS[sum(map(ord, net)) % len(_MORE_COLOURS)])
+    other = sum(map(ord, net)) % len(_MORE_COLOURS)
     return {
-        "color": colour,
+        "color": NET_COLOURS.get(net, _MORE_COLOURS[other]),
+        "marker": _MARKERS.get(net, _MORE_MARKERS[other]),
         "label": NET_LABELS.get(net, net),
         "lw": 1.8,
         "ls": "--" if net == "control" else "-",

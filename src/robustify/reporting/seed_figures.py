@@ -44,7 +44,10 @@ def accuracy_versus_epsilon(details: Mapping[str, Any]) -> Figure:
                     [0.0, *(float(epsilon) * (255 if levels else 1) for epsilon in sweep)],
                     [clean, *(accuracy["values"] for accuracy in sweep.values())],
                 )
-            axes.set(xlabel="radius" + (" in levels of 255" if levels else ""), ylim=(0, 101))
+            axes.set(
+                xlabel="radius, " + ("in levels of 255" if levels else "on the [0, 1] scale"),
+                ylim=(0, 101),
+            )
             axes.set_title(f"one {_NORMS[norm]} step{_images(first, norm, details)}", fontsize=10)
             axes.set_xlim(left=0)
         panels[0].set_ylabel("accuracy on the attacked test set (%)")
@@ -90,7 +93,7 @@ def _band(
     axes.plot(
         positions,
         mean,
-        **{"marker": "" if dense else "o", "ms": 3, **style, "lw": 1 if dense else style["lw"]},
+        **{**style, "ms": 3, **({"marker": "", "lw": 1} if dense else {})},
     )
     if shares.shape[1] > 1:
         several = (~np.isnan(shares)).sum(axis=1) > 1

@@ -111,6 +111,6 @@ def write_report(
     if "l1" in adversarial_set.provenance["norms"]:
         drawn["single_pixel_flips.png"] = figures.single_pixel_flips(
             **single_pixel_pairs(adversarial_set, test_data, classes),
-            title=f"{title}: one pixel flips the label",
+            title=f"{title}: one pixel flips the answer",
         )
     return render_html(results, table, drawn, settings), drawn

@@ -208,7 +208,7 @@ def draw_across_seeds(
         counted = details["single_pixel"][0]
         drawn["single_pixel_flips.png"] = figures.single_pixel_flips(
             **single_pixel_pairs(adversarial_set, test_data, classes),
-            title=f"{title}: one pixel flips the label; "
+            title=f"{title}: one pixel flips the answer; "
             f"it can do so on at least {counted['flipped']:,} of {counted['images']:,} test images",
         )
     return drawn
