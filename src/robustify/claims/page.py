@@ -51,7 +51,11 @@ def render(
         *(sections.objectives(one) for one in stored if one.objectives is not None),
         *(sections.readings(one) for one in stored if one.readings is not None),
         *(sections.distances(one) for one in stored if one.distances is not None),
-        *([sections.verified(verified)] if verified else []),
+        *(
+            [sections.verified(verified, {one.name: one.title for one in stored})]
+            if verified
+            else []
+        ),
         *(_other_settings(one, decided) for one in others),
         *(sections.beginning(one) for one in beginnings),
         *(sections.figures(one) for one in stored if one.figures),
@@ -315,7 +319,13 @@ def _missing(
         )
     known = {one.name for one in stored}
     lines += [f"{name}: nothing stored" for name in sections.PAPER_TABLES if name not in known]
-    return "\n".join(f"* {line}" for line in lines) or "Nothing of what this page is about."
+    return "\n".join(f"* {line}" for line in [*lines, _OF_THE_PAPER])
+
+
+_OF_THE_PAPER = (
+    "Of what the paper names: Eq. 10 by projected gradient with `conf/base`'s recipe (`NAME.nets.NET.maximiser.name=projected_gradient`), and by L-BFGS, which isn't built; "
+    "Eq. 13 by steps that leave the pixel box; the contractive penalty layer by layer (`jacobian` is the whole net's); transfer between nets that were trained on different images"
+)
 
 
 def _has_autoattack(verified: Sequence[Mapping[str, Any]], experiment: str, net: str) -> bool:

@@ -328,8 +328,8 @@ def distances(one: Stored) -> str:
     )
 
 
-def verified(entries: Sequence[Mapping[str, Any]]) -> str:
-    """What strong attacks left, an entry a net and ball."""
+def verified(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> str:
+    """What strong attacks left, an entry a net and ball; experiments by their titles, where known."""
     columns = {
         "clean_accuracy": "no attack",
         "fgsm_accuracy": "one step",
@@ -339,7 +339,7 @@ def verified(entries: Sequence[Mapping[str, Any]]) -> str:
     }
     rows = [
         [
-            entry["experiment"],
+            titles.get(entry["experiment"], entry["experiment"]),
             f"{entry['net']} (flagged)" if entry.get("failed_gates") else entry["net"],
             f"{entry['norm']} {size_label(entry['epsilon'])}",
             f"{entry['images']:,}",
@@ -347,7 +347,7 @@ def verified(entries: Sequence[Mapping[str, Any]]) -> str:
                 "–" if entry.get(column) is None else f"{100 * entry[column]:.2f}"
                 for column in columns
             ),
-            f"{entry['seconds'] / 60:.0f}",
+            f"{entry['seconds'] / 60:.0f}" if entry["seconds"] >= 60 else "< 1",
         ]
         for entry in entries
     ]
