@@ -380,7 +380,14 @@ def test_nothing_waits_for_the_device_within_an_epoch(norm: str, optimiser: dict
         pictures,
         labels,
         objective=objective(norm, **({} if norm == "point" else {"radius": 0.1})),
-        recipe=Recipe(epochs=2, batch_size=16, optimiser=optimiser, flips=True, translation=1),
+        recipe=Recipe(
+            epochs=2,
+            batch_size=16,
+            optimiser=optimiser,
+            flips=True,
+            translation=1,
+            averaging=0.9,
+        ),
         seed=0,
         device=torch.device("cpu"),
     )

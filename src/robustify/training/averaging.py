@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+from itertools import chain
+
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from robustify.errors import InputError
+
+# what torch.optim.swa_utils.AveragedModel calls them, whose count would be copied to the device for every tensor of every step
+_COUNT = "n_averaged"
+_NET = "module."
 
 
 class WeightAverage:
@@ -27,29 +33,40 @@ class WeightAverage:
     def __init__(self, net: nn.Module, decay: float) -> None:
         if not 0 < decay < 1:
             raise InputError(f"averaging is {decay}; it must be in (0, 1)")
-
-        def moved(average: Tensor, current: Tensor, _: Tensor | int) -> Tensor:
-            if not average.is_floating_point():
-                return current
-            # the counter lies on the CPU; what is handed in is its copy on the device, and reading it would wait for that
-            count = int(self._averaged.n_averaged)
-            return torch.lerp(average, current, 1 - min(decay, (1 + count) / (10 + count)))
-
-        self._averaged = AveragedModel(net, avg_fn=moved, use_buffers=True)
+        self._net = copy.deepcopy(net)
+        self._decay = decay
+        self._count = 0
 
     @property
     def net(self) -> nn.Module:
         """The net with the averaged weights."""
-        return self._averaged.module
+        return self._net
 
+    @torch.no_grad()
     def update(self, net: nn.Module) -> None:
         """Take in the net's weights after a step."""
-        self._averaged.update_parameters(net)
+        pairs = list(zip(_tensors(self._net), _tensors(net), strict=True))
+        moved = [pair for pair in pairs if self._count and pair[0].is_floating_point()]
+        for average, current in pairs:
+            if not (self._count and average.is_floating_point()):
+                average.copy_(current)
+        if moved:
+            averages, currents = map(list, zip(*moved, strict=True))
+            kept = min(self._decay, (1 + self._count) / (10 + self._count))
+            torch._foreach_lerp_(averages, currents, 1 - kept)
+        self._count += 1
 
     def state(self) -> dict[str, Tensor]:
         """Return what :meth:`restore` needs."""
-        return dict(self._averaged.state_dict())
+        named = {f"{_NET}{name}": tensor for name, tensor in self._net.state_dict().items()}
+        return {_COUNT: torch.tensor(self._count), **named}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Go on from what :meth:`state` returned."""
-        self._averaged.load_state_dict(tensors)
+        named = {name.removeprefix(_NET): tensors[name] for name in tensors if name != _COUNT}
+        self._net.load_state_dict(named)
+        self._count = int(tensors[_COUNT])
+
+
+def _tensors(net: nn.Module) -> chain[Tensor]:
+    return chain(net.parameters(), net.buffers())

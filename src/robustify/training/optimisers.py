@@ -42,7 +42,10 @@ class Muon(Optimizer):
 
     def _descend(self, filters: Tensor, lr: float, momentum: float) -> None:
         gradient = filters.grad
-        velocity = self.state[filters].setdefault("velocity", torch.zeros_like(filters))
+        state = self.state[filters]
+        if "velocity" not in state:
+            state["velocity"] = torch.zeros_like(filters)
+        velocity = state["velocity"]
         velocity.mul_(momentum).add_(gradient)
         direction = velocity.mul(momentum).add_(gradient)
         filters.mul_(len(filters) ** 0.5 / filters.norm())
