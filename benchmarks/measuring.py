@@ -14,9 +14,25 @@ from typing import Any
 
 import torch
 
+from robustify.errors import InputError
 from robustify.machine.devices import describe
 
 Contenders = Mapping[str, Callable[[], object]]
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a benchmark; what it can't work with ends it with one line."""
+    try:
+        main()
+    except (InputError, OSError) as error:
+        raise SystemExit(str(error)) from error
+
+
+def positive(text: str) -> int:
+    """Return an option's whole number ≥ 1, for :mod:`argparse`."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number >= 1")
+    return int(text)
 
 
 def parser(documentation: str | None) -> argparse.ArgumentParser:
@@ -25,7 +41,9 @@ def parser(documentation: str | None) -> argparse.ArgumentParser:
         description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument(
-        "--quick", action="store_true", help="within a minute or two on two CPU cores"
+        "--quick",
+        action="store_true",
+        help="within a minute or two on two CPU cores with AVX-512",
     )
     return made
 
@@ -83,10 +101,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     print(flush=True)
 
 
-def print_json(ratio: float, device: torch.device | None = None, **figures: Any) -> None:
-    """Print the last line: the ratio, what it was measured on, and whatever else was measured."""
+def print_json(ratio: float | None, device: torch.device | None = None, **figures: Any) -> None:
+    """Print the last line: the ratio (None if nothing could be compared), what it was measured on, and whatever else was measured."""
     line = {"ratio": ratio, **figures, "device": device_line(device)}
-    print(json.dumps(_rounded(line), ensure_ascii=False), flush=True)
+    print(json.dumps(_rounded(line), ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def device_line(device: torch.device | None = None) -> str:

@@ -26,7 +26,7 @@ from typing import Any
 import psutil
 import torch
 
-from measuring import parser, print_json, print_table
+from measuring import parser, positive, print_json, print_table, run
 from robustify.machine.allocator import keep_freed_memory
 from robustify.machine.devices import choose_device
 from workload import load_images, make_course, own_command, run_epoch
@@ -62,8 +62,8 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     made = parser(__doc__)
-    made.add_argument("--images", type=int, help="training images")
-    made.add_argument("--epochs", type=int, help="epochs")
+    made.add_argument("--images", type=positive, help="training images")
+    made.add_argument("--epochs", type=positive, help="epochs")
     made.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     return made
 
@@ -120,4 +120,4 @@ def _device_peak(device: torch.device) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -37,7 +37,7 @@ from typing import Any
 import psutil
 import torch
 
-from measuring import alternate, parser, print_json, print_table, seconds_of
+from measuring import alternate, parser, positive, print_json, print_table, run, seconds_of
 from robustify.machine.allocator import keep_freed_memory
 from robustify.machine.devices import choose_device
 from robustify.measurement import accuracy
@@ -133,8 +133,12 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     made = parser(__doc__)
-    made.add_argument("--airbench-epochs", type=int, default=8, help="default: 8, the original's")
-    made.add_argument("--rounds", type=int, default=2, help="measured rounds of the extrapolation")
+    made.add_argument(
+        "--airbench-epochs", type=positive, default=8, help="default: 8, the original's"
+    )
+    made.add_argument(
+        "--rounds", type=positive, default=2, help="measured rounds of the extrapolation"
+    )
     made.add_argument("--train", choices=[OURS, AIRBENCH], help=argparse.SUPPRESS)
     return made
 
@@ -169,6 +173,7 @@ def _extrapolate(
 
 def _evaluation(net: torch.nn.Module, data: Images) -> float:
     few = partial(accuracy, net.eval(), data.test[:EVALUATED], data.test_labels[:EVALUATED])
+    few()  # a first call is slower, and the extrapolation would take it for every epoch's
     seconds = seconds_of(few) * len(data.test) / EVALUATED
     net.train()
     return seconds
@@ -234,4 +239,4 @@ def _train(recipe: Contender, device: torch.device) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

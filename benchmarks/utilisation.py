@@ -34,7 +34,7 @@ from torch.optim.optimizer import (
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from measuring import parser, print_json, print_table, seconds_of
+from measuring import parser, positive, print_json, print_table, run, seconds_of
 from robustify.machine.allocator import keep_freed_memory
 from robustify.machine.devices import choose_device
 from robustify.training.course import Course
@@ -165,8 +165,8 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     made = parser(__doc__)
     made.add_argument("--net", choices=["cifar", "mnist"], default="cifar", help="default: cifar")
-    made.add_argument("--rounds", type=int, help="steps, and trials of each kernel")
-    made.add_argument("--batch", type=int, help="images a step; the recipe's if left out")
+    made.add_argument("--rounds", type=positive, help="steps, and trials of each kernel")
+    made.add_argument("--batch", type=positive, help="images a step; the recipe's if left out")
     return made
 
 
@@ -289,4 +289,4 @@ def _print_profile(advance: Callable[[], None], lines: int = 15) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

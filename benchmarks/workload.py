@@ -13,6 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from robustify.errors import InputError
 from robustify.ingestion.acquisition import acquire
 from robustify.maximisers import Maximiser, SteepestAscent
 from robustify.nets import make_net
@@ -48,8 +49,17 @@ def load_images(experiment: str, *, train: int | None = None, test: int | None =
         experiment: ``cifar`` or ``mnist``.
         train: number of training images; all if left out.
         test: number of test images; all if left out.
+
+    Raises:
+        InputError: if there are fewer than that.
     """
     found = acquire(DATA_OF[experiment], raw_directory=PROJECT / "data" / "01_raw").tensors
+    for part, wanted in (("train", train), ("test", test)):
+        there = len(found[f"{part}_images"])
+        if wanted is not None and wanted > there:
+            raise InputError(
+                f"this asks for {wanted:,} images to {part} on and {experiment} has {there:,}; take fewer images, rounds or steps"
+            )
     return Images(
         found["train_images"][:train],
         found["train_labels"][:train],
