@@ -32,8 +32,10 @@ from .fakes import (
     Saturated,
     Shallow,
     Sigmoids,
+    SmallLogits,
     Stochastic,
     Tiring,
+    TurnedFarAway,
     TurnedSigns,
     Unbytelike,
     Wavy,
@@ -73,7 +75,7 @@ def test_an_honest_net_passes_every_gate(
     assert {verdict.gate for verdict in verdicts} == {
         "outputs_are_logits", "answer_is_deterministic", "batching_changes_nothing",
         "gradients_are_there", "gradients_are_slopes", "gradients_leave_nothing_out", "more_steps_never_help", "larger_epsilon_never_helps",
-        "whole_range_reaches_zero", "gradient_beats_noise", "white_box_beats_transfer",
+        "whole_range_reaches_zero", "gradient_beats_noise", "white_box_beats_transfer", "cross_entropy_tells_enough",
     }  # fmt: skip
     by_gate = {verdict.gate: verdict.measured for verdict in verdicts}
     # the attacks that the gates compare are attacks: they break what a linear net's closed form says
@@ -130,6 +132,50 @@ def test_a_planted_fake_defence_is_caught(
 ) -> None:
     found = failed(kind(problem.net), problem, source=other)
     assert re.search(reason, found[gate])
+
+
+def test_a_gradient_that_turns_round_where_attacks_go_is_caught(problem: Problem) -> None:
+    turned = TurnedFarAway(problem.net, problem.x)
+    found = failed(turned, problem, LinfBall(radius=0.15))
+    assert found["gradients_leave_nothing_out"].startswith("linf 0.15: in random directions")
+    # next to the images it is what it says
+    assert "gradients_leave_nothing_out" not in failed(turned, problem, LinfBall(radius=0.01))
+
+
+def test_logits_too_small_for_the_cross_entropy_are_caught() -> None:
+    draw = torch.Generator().manual_seed(0)
+    images = torch.randint(126, 130, (40, 1, 6, 6), generator=draw, dtype=torch.uint8)
+    net = LinearNet(36, 4).eval()
+    # with s the sum of all changes the logits are 0, s - 1, and twice -0.6 s - 1, so that an ε of 0.04 flips the first answer by s > 1
+    # and not by s = -1.44, where all wrong classes together go
+    slopes, middle = torch.tensor([0.0, 1.0, -0.6, -0.6]), 127.5 / 255
+    with torch.no_grad():
+        net.linear.weight.copy_(slopes[:, None].expand(4, 36))
+        net.linear.bias.copy_(torch.tensor([0.0, -1.0, -1.0, -1.0]) - 36 * middle * slopes)
+    labels = torch.zeros(40, dtype=torch.int64)
+    verdicts = examine(SmallLogits(net).eval(), images, labels, LinfBall(radius=0.04), seed=0)
+    verdict = next(each for each in verdicts if each.gate == "cross_entropy_tells_enough")
+    assert verdict.measured == {"cross_entropy": 1.0, "targeted": 0.0}
+    assert "the logits' scale hides" in failures(verdicts)["cross_entropy_tells_enough"]
+
+
+def test_another_net_may_be_of_other_numbers(problem: Problem, other: nn.Module) -> None:
+    double = make_problem(classes=5, count=60).net.double()
+    assert failures(examine(double, problem.images, problem.labels, BALL, source=other, seed=0)) == {}  # fmt: skip
+
+
+def test_attacks_that_miss_what_weaker_ones_find_are_told() -> None:
+    ends = {"attacks": ("apgd_ce", "pgd_20"), "images": 1000}
+    assert gates.longer_attacks_break_as_much(0.555, 0.5, **ends).passed
+    verdict = gates.longer_attacks_break_as_much(0.556, 0.5, **ends)
+    assert not verdict.passed
+    assert verdict.explanation.startswith("apgd_ce leaves 55.6 % right, pgd_20 50.0 %")
+    assert gates.gradients_break_what_queries_do(25, where="linf 0.1", images=1000).passed
+    verdict = gates.gradients_break_what_queries_do(26, where="linf 0.1", images=1000)
+    assert not verdict.passed
+    assert verdict.explanation.startswith("linf 0.1: queries alone broke 2.6 % of the images")
+    assert gates.cross_entropy_tells_enough(0.455, 0.2, images=1000).passed
+    assert not gates.cross_entropy_tells_enough(0.456, 0.2, images=1000).passed
 
 
 def test_a_gradient_that_points_backwards_is_weaker_than_noise(problem: Problem) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from robustify.attacks import (
     ApgdCrossEntropy,
+    ApgdTargeted,
     Attack,
     AutoAttack,
     FabTargeted,
@@ -224,6 +225,51 @@ def test_a_failed_gate_flags_or_raises(problem: Problem) -> None:
     assert found["measured"], "what was measured is shown, and flagged"
     with pytest.raises(GateError, match=r"mnist\.fake failed sanity gates: gradients_are_there"):
         verify(fake, problem.images, labels, plan(on_failure="raise"), seed=0, title="mnist.fake")
+
+
+def test_attacks_that_find_less_than_weaker_ones_flag_the_net(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strong = plan(attacks={"pgd_20": Pgd(steps=20), "apgd_ce": ApgdCrossEntropy()})
+    through = plan(attacks={}, balls=(), autoattack=(BALL,))
+    for honest in (strong, through):
+        found = verify(problem.net, problem.images, problem.labels, honest, seed=0)
+        assert found["failed_gates"] == {}
+    gates = {verdict["gate"] for verdict in found["gates"]}
+    assert "gradients_break_what_queries_do" in gates
+
+    def nothing(self, net, x, labels, uncertainty_set, *, generator):
+        return x.clone()
+
+    # as on a net whose gradient gives out before the last part, which asks for answers alone
+    for kind in (ApgdCrossEntropy, ApgdTargeted, FabTargeted):
+        monkeypatch.setattr(kind, "run", nothing)
+    found = verify(problem.net, problem.images, problem.labels, strong, seed=0)
+    assert found["failed_gates"]["longer_attacks_break_as_much"].startswith("apgd_ce leaves")
+    found = verify(problem.net, problem.images, problem.labels, through, seed=0)
+    right = found["measured"][0]["right"]
+    share = (right["clean"] - right["square"]) / len(problem.images)
+    assert (
+        f"linf 0.06: queries alone broke {100 * share:.1f} % of the images"
+        in found["failed_gates"]["gradients_break_what_queries_do"]
+    )
+
+
+def test_too_few_classes_are_told_before_any_attack(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = make_problem(classes=3)
+    monkeypatch.setattr(Pgd, "run", lambda *_, **__: pytest.fail("an attack has run"))
+    with pytest.raises(InputError, match="apgd_t needs at least 4 classes; the net has 3"):
+        verify(small.net, small.images, small.labels, plan(autoattack=(BALL,)), seed=0)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_nets_of_half_precision_are_refused(kind: torch.dtype) -> None:
+    half = make_problem(classes=5)
+    net = half.net.to(kind)
+    with pytest.raises(InputError, match=rf"the net's numbers are {kind}.*net\.float\(\)"):
+        robust_accuracy(net, half.images, half.labels, ONE_STEP, BALL, seed=0)
+    with pytest.raises(InputError, match=rf"the net's numbers are {kind}"):
+        verify(net, half.images, half.labels, plan(), seed=0)
 
 
 def test_a_net_that_cannot_be_attacked_is_flagged_without_numbers(problem: Problem) -> None:

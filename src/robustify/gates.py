@@ -29,6 +29,10 @@ SLOPE_FACTOR = 4.0
 LARGEST_SHARE_OF_WRONG_SLOPES = 0.25
 # agreement of slopes in directions that nobody chose: 1 is all of it; half of the pixels left out leave 0.7 or less
 LEAST_AGREEMENT = 0.85
+# of the images: what one attack may miss of another's that is no stronger
+MISSED = 0.25
+MISSED_BY_LONGER = 0.05
+MISSED_BY_GRADIENTS = 0.02
 
 
 class GateError(InputError):
@@ -284,7 +288,7 @@ def gradients_leave_nothing_out(claimed: Tensor, measured: Tensor) -> Verdict:
         agreement >= LEAST_AGREEMENT,
         {"agreement": agreement, "least_agreement": LEAST_AGREEMENT},
         f"in random directions the output's slopes agree with the gradient's by {agreement:.3f} (1 is all); at least {LEAST_AGREEMENT} must be: "
-        "the gradient lacks a part of the pixels, or says the opposite of them",
+        "the gradient lacks a part of the pixels, says the opposite of them, or isn't the slope so near (a net may round its input)",
     )
 
 
@@ -358,6 +362,60 @@ def gradient_beats_noise(gradient: float, noise: float, *, images: int) -> Verdi
         gradient <= noise + _tolerance(images),
         {"gradient": gradient, "noise": noise},
         f"PGD leaves {_per_cent(gradient)} right, noise of the same size {_per_cent(noise)}",
+    )
+
+
+def cross_entropy_tells_enough(cross_entropy: float, targeted: float, *, images: int) -> Verdict:
+    """PGD on the cross entropy leaves not much more than a short targeted attack, whose loss no scale of the logits changes.
+
+    Args:
+        cross_entropy: share that stays right under PGD that raises the cross entropy.
+        targeted: share that stays right under APGD on the targeted difference of logits ratio.
+        images: number that the shares are of.
+    """
+    return Verdict(
+        "cross_entropy_tells_enough",
+        cross_entropy <= targeted + MISSED + _tolerance(images),
+        {"cross_entropy": cross_entropy, "targeted": targeted},
+        f"PGD on the cross entropy leaves {_per_cent(cross_entropy)} right, a targeted attack that no scale of the logits changes {_per_cent(targeted)}; it may be "
+        f"{_per_cent(MISSED)} more: the logits' scale hides what the cross entropy should see",
+    )
+
+
+def longer_attacks_break_as_much(
+    longer: float, shorter: float, *, attacks: tuple[str, str], images: int
+) -> Verdict:
+    """An attack that adapts its steps, and takes more of them, leaves not much more than PGD.
+
+    Args:
+        longer: share that stays right under it.
+        shorter: share that stays right under PGD.
+        attacks: names of both.
+        images: number that the shares are of.
+    """
+    return Verdict(
+        "longer_attacks_break_as_much",
+        longer <= shorter + MISSED_BY_LONGER + _tolerance(images),
+        {"longer": longer, "shorter": shorter},
+        f"{attacks[0]} leaves {_per_cent(longer)} right, {attacks[1]} {_per_cent(shorter)}; it may be {_per_cent(MISSED_BY_LONGER)} more",
+    )
+
+
+def gradients_break_what_queries_do(broken: int, *, where: str, images: int) -> Verdict:
+    """An attack that only asks for answers breaks hardly anything that attacks by gradients left (Croce and Hein, 2020).
+
+    Args:
+        broken: images that the Square Attack broke after all attacks by gradients.
+        where: the ball.
+        images: number of images.
+    """
+    share = broken / images
+    return Verdict(
+        "gradients_break_what_queries_do",
+        share <= MISSED_BY_GRADIENTS + _tolerance(images),
+        {"share_broken_by_queries_alone": share},
+        f"{where}: queries alone broke {_per_cent(share)} of the images, which no attack by gradients did; at most {_per_cent(MISSED_BY_GRADIENTS)} may be: "
+        "the gradient doesn't lead where the net fails",
     )
 
 

@@ -56,6 +56,17 @@ class Attack(ABC):
         """Return the attacks that it runs one after the other on this set; mostly itself alone."""
         return (self,)
 
+    def require_classes(self, classes: int) -> None:
+        """Refuse a net of too few classes for the loss.
+
+        Raises:
+            InputError: naming the attack and both numbers.
+        """
+        if classes < self.least_classes:
+            raise InputError(
+                f"{self.name} needs at least {self.least_classes} classes; the net has {classes}"
+            )
+
 
 class Ascent(NamedTuple):
     """What a forward and a backward pass say of each image.

@@ -171,12 +171,9 @@ class _Setting:
     def begin(self, parts: tuple[Attack, ...], seed: int) -> AttackState:
         chosen = (self.net, self.images, self.labels)
         logits = checked_logits(*chosen, batch_size=self.batch_size)
+        # the last part would say so hours later
         for part in parts:
-            # the last part would say so hours later
-            if logits.shape[1] < part.least_classes:
-                raise InputError(
-                    f"{part.name} needs at least {part.least_classes} classes; the net has {logits.shape[1]}"
-                )
+            part.require_classes(logits.shape[1])
         right = logits.argmax(dim=1) == self.labels.cpu()
         return AttackState(
             norm=self.uncertainty_set.name,

@@ -10,15 +10,17 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from robustify.answers import BATCH_SIZE, device_of, logits_of, pixels
-from robustify.attacks import Attack, Pgd, robust_accuracy
+from robustify.answers import BATCH_SIZE, device_of, dtype_of, logits_of, pixels
+from robustify.attacks import ApgdTargeted, Attack, Pgd, robust_accuracy
+from robustify.attacks.attackable import require_full_numbers
 from robustify.attacks.base import ascend, ball_in_box
-from robustify.attacks.losses import cross_entropy
+from robustify.attacks.losses import cross_entropy, margin
 from robustify.errors import InputError
 from robustify.gates import (
     Verdict,
     answer_is_deterministic,
     batching_changes_nothing,
+    cross_entropy_tells_enough,
     gradient_beats_noise,
     gradients_are_slopes,
     gradients_are_there,
@@ -41,6 +43,8 @@ from robustify.uncertainty import NormBall, perturbation_norm
 _REACH = 2.5
 # of the pixel range: how far to each side a slope is measured, and what is left free at the border for it
 _WAY, _MARGIN = 1e-3, 0.02
+# wrong classes that a targeted attack pulls towards, the likeliest first
+_TARGETS = 3
 # in which an image's slope is measured
 _RANDOM_DIRECTIONS = 4
 
@@ -71,17 +75,18 @@ def examine(
         seed: of the attacks' starts and of the noise.
 
     Raises:
-        InputError: if images aren't in [0, 1] or labels aren't classes of the net.
+        InputError: if images aren't in [0, 1], labels aren't classes of the net, or it is of half precision.
     """
     if len(images) == 0:
         raise InputError("there are no images to examine; give at least one")
+    require_full_numbers(net)
     pixels_are_in_range(images).require()
     logits = logits_of(net, images, batch_size=batch_size)
     valid = outputs_are_logits(logits)
     if not valid.passed:
         return [valid]
     labels_are_in_range(labels, images=len(images), classes=logits.shape[1]).require()
-    inspected = _Inspected(net, images, labels, steps, batch_size, seed)
+    inspected = _Inspected(net, images, labels, steps, batch_size, seed, classes=logits.shape[1])
     again = logits_of(net, images, batch_size=batch_size)
     verdicts = [
         valid,
@@ -114,7 +119,9 @@ class _Inspected:
         steps: int,
         batch_size: int,
         seed: int,
+        classes: int,
     ) -> None:
+        self.classes = classes
         self.net = net
         self.images = images
         self.labels = labels.cpu()
@@ -141,46 +148,49 @@ class _Inspected:
     def slopes_of_ascent(self) -> tuple[Tensor, Tensor]:
         """Return how fast each image's margin grows along its gradient's signs, shape (N,): as the gradient says, and measured."""
         claimed, measured = [], []
-        for inside, gradient, margin in self._margins(self._generator()):
+        for inside, gradient, lead in self._margins(self._generator()):
             direction = gradient.sign()
             claimed.append((gradient * direction).flatten(1).sum(dim=1).cpu())
-            measured.append(self._slope(margin, inside, direction))
+            measured.append(self._slope(lead, inside, direction))
         return torch.cat(claimed), torch.cat(measured)
 
-    def slopes_at_random(self) -> tuple[Tensor, Tensor]:
-        """Return how fast each image's margin grows in directions of random signs, shape (N, directions): as the gradient says, and measured."""
+    def slopes_at_random(self, ball: NormBall | None = None) -> tuple[Tensor, Tensor]:
+        """Return how fast each image's margin grows in directions of random signs, shape (N, directions): as the gradient says, and measured.
+
+        Args:
+            ball: measure where its noise leads, for there attacks go; next to the images if left out.
+        """
         claimed, measured = [], []
         generator = self._generator()
-        for inside, gradient, margin in self._margins(generator):
+        for inside, gradient, lead in self._margins(generator, ball):
             directions = [_normal(inside, generator).sign() for _ in range(_RANDOM_DIRECTIONS)]
             said = [(gradient * direction).flatten(1).sum(dim=1).cpu() for direction in directions]
             claimed.append(torch.stack(said, dim=1))
-            seen = [self._slope(margin, inside, direction) for direction in directions]
+            seen = [self._slope(lead, inside, direction) for direction in directions]
             measured.append(torch.stack(seen, dim=1))
         return torch.cat(claimed), torch.cat(measured)
 
     def _margins(
-        self, generator: torch.Generator
+        self, generator: torch.Generator, ball: NormBall | None = None
     ) -> Iterator[tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]]:
-        """Yield points next to the images, their margins' gradients, and the margin as a function of logits."""
+        """Yield points next to the images or in the ball, their margins' gradients, and the margin as a function of logits."""
         for x, y in self._batches():
+            if ball is not None:
+                x = x + ball.steepest_ascent(_normal(x, generator), x)
             # where an image is flat, a max-pool's windows tie and no gradient is the slope in every direction
             inside = _inside(x) + (_MARGIN - _WAY) * _normal(x, generator).clamp(-1, 1)
-            margin = partial(_margin, labels=y)
-            yield inside, ascend(self.net, inside, margin).gradient, margin
+            lead = partial(_lead, labels=y)
+            yield inside, ascend(self.net, inside, lead).gradient, lead
 
     @torch.no_grad()
-    def _slope(
-        self, margin: Callable[[Tensor], Tensor], inside: Tensor, direction: Tensor
-    ) -> Tensor:
-        ahead, behind = (
-            margin(self.net(inside + way * direction).float()) for way in (_WAY, -_WAY)
-        )
+    def _slope(self, lead: Callable[[Tensor], Tensor], inside: Tensor, direction: Tensor) -> Tensor:
+        ahead, behind = (lead(self.net(inside + way * direction).float()) for way in (_WAY, -_WAY))
         return ((ahead - behind) / (2 * _WAY)).cpu()
 
     def under_attack(self, ball: NormBall, source: nn.Module | None) -> Iterator[Verdict]:
         """Yield the verdicts that take attacks in a ball."""
         count, radius, sized = len(self.images), ball.radius, ball.__class__
+        yield gradients_leave_nothing_out(*self.slopes_at_random(ball))
         whole = whole_range(ball.name, self.images)
         white_box = self._right_under(self._pgd(), ball)
         by_epsilon = {
@@ -198,13 +208,24 @@ class _Inspected:
         ladder = {**by_epsilon, radius: white_box, whole: everything}
         yield larger_epsilon_never_helps(ladder, images=count)
         yield whole_range_reaches_zero(everything, epsilon=whole, images=count)
+        if self.classes >= ApgdTargeted.least_classes:
+            targeted = ApgdTargeted(steps=2 * self.steps, target_classes=_TARGETS)
+            scale_free = self._right_under(targeted, ball)
+            as_long = self._right_under(longer, ball)
+            yield cross_entropy_tells_enough(as_long, scale_free, images=count)
         noise = self._right_on(self._noise(ball))
         yield gradient_beats_noise(white_box, noise, images=count)
         if source is not None:
             transfer = self._right_on(self._examples_of(source, ball))
             yield white_box_beats_transfer(white_box, transfer, images=count)
 
-    def _pgd(self, steps: int | None = None, restarts: int = 1, *, stop: bool = True) -> Pgd:
+    def _pgd(
+        self,
+        steps: int | None = None,
+        restarts: int = 1,
+        *,
+        stop: bool = True,
+    ) -> Pgd:
         steps = steps or self.steps
         return Pgd(
             steps=steps,
@@ -241,10 +262,11 @@ class _Inspected:
         attack = self._pgd(stop=False)
         generator = self._generator()
         source = source.to(self._device)
+        theirs = dtype_of(source)
         with evaluation_mode(source), full_precision():
             return torch.cat(
                 [
-                    attack.run(source, x, y, ball, generator=generator).cpu()
+                    attack.run(source, x.to(theirs), y, ball, generator=generator).cpu()
                     for x, y in self._batches()
                 ]
             )
@@ -265,10 +287,9 @@ class _Inspected:
         return device_of(self.net)
 
 
-def _margin(logits: Tensor, labels: Tensor) -> Tensor:
+def _lead(logits: Tensor, labels: Tensor) -> Tensor:
     """Return by how much the likeliest wrong class is ahead of the true one, shape (N,)."""
-    truth = labels[:, None]
-    return logits.scatter(1, truth, -torch.inf).amax(dim=1) - logits.gather(1, truth)[:, 0]
+    return -margin(logits, labels)
 
 
 def _itself(x: Tensor) -> Tensor:

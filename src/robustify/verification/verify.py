@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 from torch import Tensor, nn
 
-from robustify.attacks import Pgd
+from robustify.answers import logits_of
+from robustify.attacks import ApgdCrossEntropy, Pgd, Square
 from robustify.attacks.evaluation import CLEAN
 from robustify.errors import InputError
 from robustify.gates import (
     RefusalError,
     Verdict,
     failures,
+    gradients_break_what_queries_do,
     judge,
     larger_epsilon_never_helps,
+    longer_attacks_break_as_much,
     more_steps_never_help,
     outputs_are_finite,
     points_are_in_the_set,
@@ -64,12 +67,13 @@ def verify(
         A net whose outputs can't be attacked has no measurements.
 
     Raises:
-        InputError: if images or labels can't be attacked.
+        InputError: if images or labels can't be attacked, or the net has too few classes for an attack.
         GateError: if a gate failed and the plan says so.
     """
     if len(images) == 0:
         raise InputError("there are no images to verify with; the set is empty")
     images, labels = images[: plan.images], labels[: plan.images]
+    _require_classes(net, images[:1], plan)
     verdicts: list[Verdict] = []
     measured: list[dict[str, Any]] = []
     try:
@@ -95,6 +99,15 @@ def verify(
         "gates": [asdict(verdict) for verdict in verdicts],
         "failed_gates": failures(verdicts),
     }
+
+
+def _require_classes(net: nn.Module, image: Tensor, plan: Plan) -> None:
+    """Refuse a net that has too few classes for an attack of the plan, before the others have run."""
+    classes = logits_of(net, image).shape[1]
+    for ball in plan.every_ball():
+        for attack in plan.attacks_in(ball).values():
+            for part in attack.parts(ball):
+                part.require_classes(classes)
 
 
 def _attack(
@@ -176,6 +189,12 @@ def _consistent(rows: Sequence[dict[str, Any]], plan: Plan, images: int) -> Iter
         if "rejected" in row:
             where = f"{row['attack']} at {row['norm']} {size_label(row['epsilon'])}"
             yield points_are_in_the_set(row["rejected"], attack=where, images=images)
+        if Square.name in row.get("right", ()):
+            yield gradients_break_what_queries_do(
+                _broken_by(row["right"], Square.name),
+                where=f"{row['norm']} {size_label(row['epsilon'])}",
+                images=images,
+            )
     # a single step needn't obey
     steps = {
         name: attack.steps
@@ -192,12 +211,38 @@ def _consistent(rows: Sequence[dict[str, Any]], plan: Plan, images: int) -> Iter
             }
             if len(by_steps) > 1:
                 yield more_steps_never_help(by_steps, images=images)
+        yield from _adaptive_steps(plan, steps, table, (norm, epsilon), images)
     for name, norm in dict.fromkeys((row["attack"], row["norm"]) for row in rows):
         if name not in steps:
             continue
         by_epsilon = {key[2]: share for key, share in table.items() if key[:2] == (name, norm)}
         if len(by_epsilon) > 1:
             yield larger_epsilon_never_helps(by_epsilon, images=images)
+
+
+def _adaptive_steps(
+    plan: Plan,
+    steps: Mapping[str, int],
+    table: Mapping[tuple[str, str, float], float],
+    ball: tuple[str, float],
+    images: int,
+) -> Iterator[Verdict]:
+    """Yield whether APGD leaves no more in a ball than any PGD of fewer steps."""
+    for longer, attack in plan.attacks.items():
+        if not isinstance(attack, ApgdCrossEntropy):
+            continue
+        for shorter, taken in steps.items():
+            both = (longer, *ball), (shorter, *ball)
+            if taken < attack.steps and all(key in table for key in both):
+                yield longer_attacks_break_as_much(
+                    table[both[0]], table[both[1]], attacks=(longer, shorter), images=images
+                )
+
+
+def _broken_by(right: Mapping[str, int], part: str) -> int:
+    """Return how many images a part of an attack broke that the parts before it left."""
+    names = list(right)
+    return right[names[names.index(part) - 1]] - right[part]
 
 
 def _alike(plan: Plan, names: Iterable[str]) -> list[list[str]]:
