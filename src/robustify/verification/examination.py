@@ -208,24 +208,19 @@ class _Inspected:
         ladder = {**by_epsilon, radius: white_box, whole: everything}
         yield larger_epsilon_never_helps(ladder, images=count)
         yield whole_range_reaches_zero(everything, epsilon=whole, images=count)
+        # against other attacks it may be as strong as it gets; against noise, starts at random would be noise themselves
+        strongest = self._right_under(longer, ball)
         if self.classes >= ApgdTargeted.least_classes:
             targeted = ApgdTargeted(steps=2 * self.steps, target_classes=_TARGETS)
             scale_free = self._right_under(targeted, ball)
-            as_long = self._right_under(longer, ball)
-            yield cross_entropy_tells_enough(as_long, scale_free, images=count)
+            yield cross_entropy_tells_enough(strongest, scale_free, images=count)
         noise = self._right_on(self._noise(ball))
         yield gradient_beats_noise(white_box, noise, images=count)
         if source is not None:
             transfer = self._right_on(self._examples_of(source, ball))
-            yield white_box_beats_transfer(white_box, transfer, images=count)
+            yield white_box_beats_transfer(strongest, transfer, images=count)
 
-    def _pgd(
-        self,
-        steps: int | None = None,
-        restarts: int = 1,
-        *,
-        stop: bool = True,
-    ) -> Pgd:
+    def _pgd(self, steps: int | None = None, restarts: int = 1, *, stop: bool = True) -> Pgd:
         steps = steps or self.steps
         return Pgd(
             steps=steps,
