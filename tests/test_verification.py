@@ -237,6 +237,10 @@ def test_attacks_that_find_less_than_weaker_ones_flag_the_net(
         assert found["failed_gates"] == {}
     gates = {verdict["gate"] for verdict in found["gates"]}
     assert "gradients_break_what_queries_do" in gates
+    # by itself it says nothing of gradients
+    alone = plan(attacks={"square": Square(queries=100)})
+    found = verify(problem.net, problem.images, problem.labels, alone, seed=0)
+    assert found["failed_gates"] == {}
 
     def nothing(self, net, x, labels, uncertainty_set, *, generator):
         return x.clone()

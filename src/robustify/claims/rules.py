@@ -315,8 +315,9 @@ def _few_right(
     matrix: Mapping[str, Mapping[str, Mapping[str, Any]]], row: str, column: str
 ) -> bool:
     """Return whether one of two nets has hardly any of the other's originals right."""
-    pair = (matrix[row][column], matrix[column][row])
-    return any((cell["original_accuracy"] or 0.0) < FEW_RIGHT for cell in pair)
+    # None where a net has no examples
+    shares = (cell["original_accuracy"] for cell in (matrix[row][column], matrix[column][row]))
+    return any(share is not None and share < FEW_RIGHT for share in shares)
 
 
 def _transferred(

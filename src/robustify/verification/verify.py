@@ -189,9 +189,10 @@ def _consistent(rows: Sequence[dict[str, Any]], plan: Plan, images: int) -> Iter
         if "rejected" in row:
             where = f"{row['attack']} at {row['norm']} {size_label(row['epsilon'])}"
             yield points_are_in_the_set(row["rejected"], attack=where, images=images)
-        if Square.name in row.get("right", ()):
+        broken = _broken_by_queries(row.get("right", {}))
+        if broken is not None:
             yield gradients_break_what_queries_do(
-                _broken_by(row["right"], Square.name),
+                broken,
                 where=f"{row['norm']} {size_label(row['epsilon'])}",
                 images=images,
             )
@@ -239,10 +240,11 @@ def _adaptive_steps(
                 )
 
 
-def _broken_by(right: Mapping[str, int], part: str) -> int:
-    """Return how many images a part of an attack broke that the parts before it left."""
+def _broken_by_queries(right: Mapping[str, int]) -> int | None:
+    """Return how many images the Square Attack broke that parts before it left; None if none came before."""
     names = list(right)
-    return right[names[names.index(part) - 1]] - right[part]
+    before = names[names.index(Square.name) - 1] if Square.name in names else CLEAN
+    return None if before == CLEAN else right[before] - right[Square.name]
 
 
 def _alike(plan: Plan, names: Iterable[str]) -> list[list[str]]:
