@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from robustify.across_seeds import gather
+from robustify.across_seeds import gather, is_complete
 from robustify.errors import InputError
 from robustify.reporting.seed_figures import accuracy_versus_epsilon, learning_curves
 from robustify.significance import mcnemar
@@ -174,6 +174,21 @@ def test_a_part_of_the_test_data_is_refused() -> None:
             settings=settings,
             measured=measured_of((0,)),
         )
+
+
+@pytest.mark.parametrize(
+    ("data", "folder", "complete"),
+    [
+        ({}, None, True),
+        ({"training_images": 5000}, None, False),
+        ({"training_images": 5000}, "few_images", True),
+        ({"test_images": 1000}, "few_images", False),
+    ],
+)
+def test_fewer_training_images_count_where_they_have_a_folder_of_their_own(
+    data: dict[str, int], folder: str | None, complete: bool
+) -> None:
+    assert is_complete({**SETTINGS, "data": data, "folder": folder}) is complete
 
 
 def test_a_set_made_of_other_test_data_is_refused() -> None:

@@ -645,6 +645,11 @@ def test_the_page_shows_what_strong_attacks_left(
     assert "Commands: `kedro run --env=robust`" in page
     # which says nothing of the experiment's own nets
     assert missing in page
+    elsewhere = [{**entry, "environment": "float32", "net": net} for net in summary["nets"]]
+    (tmp_path / "docs/results/verification.json").write_text(json.dumps([entry, *elsewhere]))
+    page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
+    assert "| MNIST, `conf/float32` | baseline | linf 0.3 |" in page
+    assert missing in page
     own = [{**entry, "net": net} for net in summary["nets"]]
     (tmp_path / "docs/results/verification.json").write_text(json.dumps([entry, *own[1:]]))
     page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
@@ -656,7 +661,7 @@ def test_the_page_shows_what_strong_attacks_left(
     (tmp_path / "docs/results/verification.json").write_text(json.dumps([flagged, *own]))
     page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
     assert row.replace("linf_strong", "linf_strong (flagged)") in page
-    assert "Flagged: linf_strong of mnist failed gradients are there; " in page
+    assert "Flagged: linf_strong of MNIST failed gradients are there; " in page
 
 
 def test_readings_end_in_what_they_say_of_the_default() -> None:

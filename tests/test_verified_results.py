@@ -74,7 +74,10 @@ def test_where_nothing_was_verified_the_list_is_empty(tmp_path: Path) -> None:
 
 def test_an_entry_has_what_was_run_and_null_for_the_rest(tmp_path: Path) -> None:
     store(tmp_path, "mnist", "linf_strong", STRONG)
-    other = verification(row("l1", 2.0, "pgd_20", 0.5), row("l1", 2.0, "pgd_50", 0.25))
+    # what is projected gradient says the attack, not its name
+    attacks = {**ATTACKS, "long": {**ATTACKS["pgd_20"], "steps": 50}, "pgd_ce": {"name": "apgd_ce"}}
+    rows = [row("l1", 2.0, "pgd_20", 0.5), row("l1", 2.0, "long", 0.25)]
+    other = verification(*rows, row("l1", 2.0, "pgd_ce", 0.125), attacks=attacks)
     store(tmp_path, "cifar", "mine", other)
     mine, strong = run(tmp_path, tmp_path / "verification.json")
     assert (
@@ -91,7 +94,7 @@ def test_an_entry_has_what_was_run_and_null_for_the_rest(tmp_path: Path) -> None
         "failed_gates": [], "all_attacks_accuracy": 0.885, "gates": 2, "weights_sha256": "5e7",
     }  # fmt: skip
     # no row sums them up
-    assert mine["all_attacks_accuracy"] == 0.25
+    assert mine["all_attacks_accuracy"] == 0.125
     assert (mine["fgsm_accuracy"], mine["pgd_accuracy"], mine["autoattack_accuracy"]) == (
         None,
         0.25,
@@ -159,6 +162,39 @@ def test_a_look_at_the_graph_is_left_out(
     store(tmp_path, "mnist", "l2", found)
     assert run(tmp_path, tmp_path / "verification.json") == []
     assert "left out, mnist.l2: it is of conf/quick" in capsys.readouterr().err
+
+
+def test_settings_with_a_folder_of_their_own_stand_beside_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = yaml.safe_load((PROJECT / "conf/base/parameters_mnist.yml").read_text())["mnist"]
+    depth = full["verification"]["full"]
+    balls = {(norm, epsilon) for norm, epsilons in depth["norms"].items() for epsilon in epsilons}
+    found = verification(
+        *(row(*ball, attack, 0.5) for ball in balls for attack in depth["attacks"]),
+        images=depth["images"], attacks=depth["attacks"], uncertainty_set={"name": "point"},
+    )  # fmt: skip
+    store(tmp_path, "mnist", "baseline", found)
+    store(tmp_path, "mnist/float32", "baseline", {**found, "failed_gates": {"one": "said"}})
+    # of one seed, and of no settings that are known
+    store(tmp_path, "mnist/seed_1", "baseline", found)
+    store(tmp_path, "mnist/unknown", "baseline", found)
+    output = tmp_path / "verification.json"
+    entries = run(tmp_path, output)
+    command = (
+        "kedro run --pipeline=mnist_verification --namespaces=mnist.baseline_full_verification"
+    )
+    where = {(entry.get("environment"), entry["command"]) for entry in entries}
+    assert where == {(None, command), ("float32", f"{command} --env=float32")}
+    assert len(entries) == 2 * len(balls)
+    assert "mnist.baseline of conf/float32 (one)" in capsys.readouterr().err
+    # those of conf/base, measured anew elsewhere, take their own place only
+    store(tmp_path / "new", "mnist", "baseline", {**found, "weights_sha256": "another"})
+    again = run(tmp_path / "new", output)
+    assert {(entry.get("environment"), entry["weights_sha256"]) for entry in again} == {
+        (None, "another"),
+        ("float32", "5e7"),
+    }
 
 
 def test_a_net_that_failed_a_gate_is_flagged_and_named(

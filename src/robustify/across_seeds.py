@@ -63,10 +63,7 @@ def gather(
         "environment": settings["environment"],
         "seeds": seeds,
         "test_images": len(labels),
-        # a part of the data is a look at the graph, whatever its environment is called
-        "complete": not (
-            settings["data"].get("training_images") or settings["data"].get("test_images")
-        ),
+        "complete": is_complete(settings),
         "adversarial_set": [
             {
                 key: measured[seed, "", "adversarial_set"].provenance[key]
@@ -92,6 +89,20 @@ def gather(
     }
     sources = [measured[seed, "", "adversarial_set"].tensors["source"].numpy() for seed in seeds]
     return summarise(seeds, on_test_set, on_stored_set, sources), details
+
+
+def is_complete(settings: Mapping[str, Any]) -> bool:
+    """Return whether results are more than a look at the graph, whatever its environment is called.
+
+    Fewer training images are a setting like any other where the settings have a folder of their own, so
+    that their results can't be taken for the experiment's.
+
+    Args:
+        settings: the experiment's parameters.
+    """
+    data = settings["data"]
+    few = data.get("training_images") and not settings.get("folder")
+    return not (few or data.get("test_images"))
 
 
 def _on_stored_set(measured: Mapping[Key, Any], seed: int, nets: list[str]) -> dict[str, Right]:

@@ -19,17 +19,26 @@ from robustify.checks.parameters import experiments_of
 from robustify.configuration import Experiment
 from robustify.errors import InputError
 from robustify.loader import CONFIG_LOADER_ARGS, ReadableConfigLoader
+from robustify.placement import HOME_SEED, folder_of
 from robustify.reporting.statements import AUTOATTACK
 
 DATA, CONF = Path("data"), Path("conf")
 RESULTS = Path("docs/results/verification.json")
+FILE = "full_verification.json"
 _ONE_STEP = "one_step"
-_SEVERAL_STEPS = "pgd_"
 _SUMMARY = "all_attacks"
-
-
-Entries = dict[tuple[str, str], list[dict[str, Any]]]
 _QUICK = "quick"
+
+# experiment, environment of settings with a folder of their own (else empty), net
+Key = tuple[str, str, str]
+Entries = dict[Key, list[dict[str, Any]]]
+# the experiments of every configuration
+Environments = dict[str, dict[str, Experiment]]
+
+
+def key_of(entry: Mapping[str, Any]) -> Key:
+    """Return which net an entry is of."""
+    return entry["experiment"], entry.get("environment", ""), entry["net"]
 
 
 def gather(data: Path, conf: Path) -> tuple[Entries, list[str], list[str]]:
@@ -38,6 +47,7 @@ def gather(data: Path, conf: Path) -> tuple[Entries, list[str], list[str]]:
     An entry a ball: accuracies are shares, null where an attack wasn't run; ``pgd_accuracy`` is the lowest of all PGD
     runs, ``all_attacks_accuracy`` what no attack broke, ``seconds`` the time of the attacks, ``command`` what makes the numbers again, null if no configuration does.
     ``gates`` counts the sanity gates and ``failed_gates`` names those that a net failed: what was measured of it isn't to be believed.
+    ``environment`` is there for nets of settings that have a folder of their own. Of several seeds those of seed 0 count.
 
     Args:
         data: folder of the project's data.
@@ -46,27 +56,28 @@ def gather(data: Path, conf: Path) -> tuple[Entries, list[str], list[str]]:
     Raises:
         InputError: if a stored verification isn't readable.
     """
-    entries: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    entries: Entries = {}
     flagged: list[str] = []
     skipped: list[str] = []
     environments = _environments(conf)
-    for path in sorted((data / "07_model_output").glob("*/*/full_verification.json")):
-        experiment, net = path.parts[-3:-1]
+    for (experiment, environment, net), path in sorted(_stored(data, environments)):
+        named = _named((experiment, environment, net))
         found = _read(path)
         if found["failed_gates"]:
-            flagged.append(f"{experiment}.{net} ({', '.join(found['failed_gates'])})")
-        command = _command(experiment, net, found, environments)
+            flagged.append(f"{named} ({', '.join(found['failed_gates'])})")
+        command = _command(experiment, net, found, _that_write(environment, environments))
         if command is not None and command.endswith(f"--env={_QUICK}"):
-            skipped.append(f"{experiment}.{net}: it is of conf/{_QUICK}, a look at the graph")
+            skipped.append(f"{named}: it is of conf/{_QUICK}, a look at the graph")
             continue
-        entries[experiment, net] = [
+        entries[experiment, environment, net] = [
             {
                 "experiment": experiment,
+                **({"environment": environment} if environment else {}),
                 "net": net,
                 "norm": norm,
                 "epsilon": epsilon,
                 "images": found["images"],
-                **_of_ball(found["measured"], norm, epsilon),
+                **_of_ball(found, norm, epsilon),
                 "command": command,
                 "failed_gates": list(found["failed_gates"]),
                 "all_attacks_accuracy": _after_all(found["measured"], norm, epsilon),
@@ -78,34 +89,58 @@ def gather(data: Path, conf: Path) -> tuple[Entries, list[str], list[str]]:
     return entries, flagged, skipped
 
 
-def merge(
-    before: list[dict[str, Any]], measured: Mapping[tuple[str, str], list[dict[str, Any]]]
-) -> list[dict[str, Any]]:
+def _named(key: Key) -> str:
+    experiment, environment, net = key
+    return f"{experiment}.{net}{f' of conf/{environment}' if environment else ''}"
+
+
+def _stored(data: Path, environments: Environments) -> Iterator[tuple[Key, Path]]:
+    """Yield every stored verification of seed 0 and the net that it is of."""
+    outputs = data / "07_model_output"
+    for path in outputs.glob(f"*/*/{FILE}"):
+        yield (path.parts[-3], "", path.parts[-2]), path
+    for environment, experiments in environments.items():
+        for name, experiment in experiments.items():
+            if experiment.folder:
+                home = outputs / folder_of(name, HOME_SEED, experiment.folder)
+                for path in home.glob(f"*/{FILE}"):
+                    yield (name, environment, path.parts[-2]), path
+
+
+def _that_write(folder_of_environment: str, environments: Environments) -> Environments:
+    """Return the configurations whose outputs lie where those of this one do."""
+    if folder_of_environment:
+        return {folder_of_environment: environments[folder_of_environment]}
+    return {
+        name: {each: one for each, one in experiments.items() if not one.folder}
+        for name, experiments in environments.items()
+    }
+
+
+def merge(before: list[dict[str, Any]], measured: Entries) -> list[dict[str, Any]]:
     """Return the entries of a file with those of every measured net in place of its old ones, in a fixed order.
 
     Args:
         before: the file's entries.
         measured: see :func:`gather`.
     """
-    kept = [entry for entry in before if (entry["experiment"], entry["net"]) not in measured]
+    kept = [entry for entry in before if key_of(entry) not in measured]
     fresh = [entry for entries in measured.values() for entry in entries]
-    return sorted(
-        kept + fresh, key=lambda entry: [entry[key] for key in ("experiment", "net", *_BALL)]
-    )
+    return sorted(kept + fresh, key=lambda entry: (key_of(entry), _ball(entry)))
 
 
 def _no_smaller(before: list[dict[str, Any]], measured: Entries) -> tuple[Entries, list[str]]:
     """Return what doesn't replace entries of more images, and what does, in words."""
-    most: dict[tuple[str, str], int] = {}
+    most: dict[Key, int] = {}
     for entry in before:
-        key = entry["experiment"], entry["net"]
+        key = key_of(entry)
         most[key] = max(most.get(key, 0), entry.get("images", 0))
     kept, smaller = {}, []
     for key, entries in measured.items():
         images = max((entry["images"] for entry in entries), default=0)
         if images < most.get(key, 0):
             smaller.append(
-                f"{'.'.join(key)}: it is of {images:,} images, the stored entries of {most[key]:,}; to replace them, delete them first"
+                f"{_named(key)}: it is of {images:,} images, the stored entries of {most[key]:,}; to replace them, delete them first"
             )
         else:
             kept[key] = entries
@@ -139,10 +174,10 @@ def _ball(row: Mapping[str, Any]) -> tuple[str, float]:
     return row["norm"], row["epsilon"]
 
 
-def _of_ball(rows: list[dict[str, Any]], norm: str, epsilon: float) -> dict[str, Any]:
-    own = [row for row in rows if _ball(row) == (norm, epsilon)]
+def _of_ball(found: Mapping[str, Any], norm: str, epsilon: float) -> dict[str, Any]:
+    own = [row for row in found["measured"] if _ball(row) == (norm, epsilon)]
     accuracies = {row["attack"]: row["accuracy"] for row in own}
-    several = [share for name, share in accuracies.items() if name.startswith(_SEVERAL_STEPS)]
+    several = [accuracies[name] for name in _projected_gradient(found) if name in accuracies]
     return {
         "clean_accuracy": own[0]["clean_accuracy"],
         "fgsm_accuracy": accuracies.get(_ONE_STEP),
@@ -150,6 +185,15 @@ def _of_ball(rows: list[dict[str, Any]], norm: str, epsilon: float) -> dict[str,
         "autoattack_accuracy": accuracies.get(AUTOATTACK),
         "seconds": round(sum(row.get("seconds", 0.0) for row in own), 1),
     }
+
+
+def _projected_gradient(found: Mapping[str, Any]) -> list[str]:
+    """Return the attacks that are projected gradient of more than one step, whatever they are called."""
+    return [
+        name
+        for name, options in found["attacks"].items()
+        if options["name"] == "pgd" and options.get("steps") != 1
+    ]
 
 
 def _after_all(rows: list[dict[str, Any]], norm: str, epsilon: float) -> float:
@@ -164,7 +208,7 @@ def _require_folders(*folders: Path) -> None:
             raise InputError(f"{folder} is no folder")
 
 
-def _environments(conf: Path) -> dict[str, dict[str, Experiment]]:
+def _environments(conf: Path) -> Environments:
     """Return the experiments of every configuration, ``base`` first."""
     names = sorted(folder.name for folder in conf.iterdir() if folder.is_dir())
     ordered = ["base", *(name for name in names if name not in ("base", "local"))]
@@ -180,7 +224,7 @@ def _command(
     experiment: str,
     net: str,
     found: Mapping[str, Any],
-    environments: Mapping[str, Mapping[str, Experiment]],
+    environments: Environments,
 ) -> str | None:
     for name, experiments in environments.items():
         if experiment in experiments and _makes(experiments[experiment], net, found):

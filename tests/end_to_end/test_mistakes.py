@@ -65,7 +65,9 @@ def test_a_mistake_in_mlflows_configuration_is_one_line(project: Project) -> Non
 
 def test_an_environment_that_is_not_there_is_named_with_those_that_are(project: Project) -> None:
     told = refusal(project, "run", "--pipeline=mnist_robust", "--env=qick")
-    assert "did you mean quick?; it has base, few_images, float32, local, paper, quick, robust" in told
+    assert (
+        "did you mean quick?; it has base, few_images, float32, local, paper, quick, robust" in told
+    )
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> Non
     if not details.get("complete", True):
         raise InputError(
             f"{across} is of a part of the data ({details['test_images']:,} test images), which data.training_images or data.test_images ask for; "
-            "gather the complete experiment"
+            "gather the complete experiment, or give settings of fewer training images a folder of their own"
         )
     if details["seeds"] != summary["seeds"]:
         raise InputError(

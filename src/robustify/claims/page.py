@@ -14,6 +14,7 @@ from robustify.claims.rules import CLAIMS, Claim, Finding, robust_nets, verdict_
 from robustify.claims.stored import AUTHORS, COMPLETE, Beginning, Stored
 from robustify.configuration import BASELINE
 from robustify.seeds import CONTROL
+from robustify.verified_results import key_of
 
 WANTED_SEEDS = 3
 # epochs over which a curve is averaged, to see what of its end is chance
@@ -247,9 +248,9 @@ def _missing(
     stored: Sequence[Stored], verified: Sequence[Mapping[str, Any]], others: Sequence[Stored]
 ) -> str:
     lines = []
-    attacked = {(entry["experiment"], entry["net"]) for entry in verified}
+    attacked = {key_of(entry) for entry in verified}
     for one in stored:
-        waiting = [net for net in one.summary["nets"] if (one.name, net) not in attacked]
+        waiting = [net for net in one.summary["nets"] if (one.name, "", net) not in attacked]
         if waiting:
             lines.append(
                 f"{one.title}: strong attacks in full on {', '.join(waiting)}: `kedro run --pipeline={one.name}_verification`, "
@@ -258,7 +259,7 @@ def _missing(
         unattacked = [
             net
             for net in (BASELINE, CONTROL)
-            if (one.name, net) in attacked and not _has_autoattack(verified, one.name, net)
+            if (one.name, "", net) in attacked and not _has_autoattack(verified, one.name, net)
         ]
         if unattacked:
             lines.append(
@@ -332,7 +333,7 @@ def _has_autoattack(verified: Sequence[Mapping[str, Any]], experiment: str, net:
     return any(
         entry["autoattack_accuracy"] is not None
         for entry in verified
-        if (entry["experiment"], entry["net"]) == (experiment, net)
+        if key_of(entry) == (experiment, "", net)
     )
 
 

@@ -339,7 +339,7 @@ def verified(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) ->
     }
     rows = [
         [
-            titles.get(entry["experiment"], entry["experiment"]),
+            _titled(entry, titles),
             f"{entry['net']} (flagged)" if entry.get("failed_gates") else entry["net"],
             f"{entry['norm']} {size_label(entry['epsilon'])}",
             f"{entry['images']:,}",
@@ -353,7 +353,7 @@ def verified(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) ->
     ]
     commands = sorted({entry["command"] for entry in entries if entry["command"]})
     flagged = {
-        (entry["experiment"], entry["net"]): entry["failed_gates"]
+        (_titled(entry, titles), entry["net"]): entry["failed_gates"]
         for entry in entries
         if entry.get("failed_gates")
     }
@@ -371,7 +371,7 @@ def verified(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) ->
                 if commands
                 else []
             ),
-            *_older(entries),
+            *_older(entries, titles),
             *(
                 f"Flagged: {net} of {experiment} failed {', '.join(gate.replace('_', ' ') for gate in gates)}; what attacks measured of it isn't to be believed."
                 for (experiment, net), gates in flagged.items()
@@ -380,10 +380,15 @@ def verified(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) ->
     )
 
 
-def _older(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _titled(entry: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    title = titles.get(entry["experiment"], entry["experiment"])
+    return f"{title}, `conf/{entry['environment']}`" if "environment" in entry else title
+
+
+def _older(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> Iterator[str]:
     """Yield which nets' entries don't say how many sanity gates looked at them."""
     older = dict.fromkeys(
-        f"{entry['net']} ({entry['experiment']})" for entry in entries if "gates" not in entry
+        f"{entry['net']} ({_titled(entry, titles)})" for entry in entries if "gates" not in entry
     )
     if older:
         yield (
