@@ -476,22 +476,49 @@ def test_other_settings_have_a_section_of_their_own_and_no_say_in_the_verdicts(
     once = "* MNIST, on more than one seed: transfer between nets"
     assert once + "\n" in alone
     rest = page.replace("## MNIST, `conf/paper`" + section + "\n", "")
-    # a column beside the verdicts, which it has no part of
-    lines = rest.split("\n")
-    first = lines.index("## The claims") + 4
-    for place in range(first, first + 2 + len(CLAIMS)):
-        *kept, verdict, end = lines[place].split(" |")
-        assert verdict in (
-            " MNIST, `conf/paper` (no part of it)",
-            " ---",
-            " held",
-            " not measured",
-        )
-        lines[place] = " |".join([*kept, end])
-    rest = "\n".join(lines)
+    # a table below the verdicts, which it has no part of
+    before, _, after = rest.partition("By the same rules under other settings")
+    verdicts, _, after = after.partition("\n\n### C1")
+    assert verdicts.splitlines()[2:] == [
+        "|  | seeds | C1 | C2 | C3 | C4 | C5 | C6 | C7 |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| MNIST, `conf/paper` | 0 | held | held | held | held | not measured | held | held |",
+    ]
+    rest = f"{before}### C1{after}"
     assert rest == alone.replace(missing, "").replace(once, once + ", the settings of `conf/paper`")
     assert (docs / "results/mnist_paper.json").is_file()
     assert json.loads((docs / "results/mnist.json").read_text()) == summary
+
+
+def test_what_fewer_images_gain_stands_where_the_gain_is_asked_for(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    data, docs = tmp_path / "data", tmp_path / "docs"
+    none = copy.deepcopy(summary)
+    for net in ("l2", "linf"):
+        none["tests"]["test_set"][net] = paired(-0.005, 0.01, low=-0.01, high=-0.001)
+
+    def trained(images: int) -> dict[str, Any]:
+        found = copy.deepcopy(details)
+        recipe = {
+            "images": images, "architecture": {"name": "mnist_convnet"}, "objective": {"label_smoothing": 0.0},
+            "training": {"epochs": 20, "batch_size": 50, "optimiser": {"name": "sgd"}, "schedule": {"name": "triangle"}, "translation": 0, "flips": False},
+            "seed_offset": 0,
+        }  # fmt: skip
+        found["nets"]["baseline"]["trained"] = recipe
+        found["adversarial_set"] = [{"sets": {"l2": {"radius": 1.0}}}]
+        return found
+
+    store(data, "mnist", none, trained(60000))
+    first = make_page(data, docs).read_text().partition("### C1")[2].partition("### C2")[0]
+    assert "Why not on MNIST: that isn't known." in first
+    store(data, "mnist/few", summary, {**trained(6000), "environment": "few"})
+    first = make_page(data, docs).read_text().partition("### C1")[2].partition("### C2")[0]
+    assert "isn't known" not in first
+    assert (
+        "MNIST, `conf/few`, 6,000 training images gone through 20 times, so that nets fit them (below): l2 +"
+        in first
+    )
 
 
 def test_smallest_perturbations_of_the_complete_data_are_shown(

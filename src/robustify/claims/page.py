@@ -44,9 +44,9 @@ def render(
         _runs(stored),
         "## The claims",
         "Each claim is decided by the rule in its section. Held means that all of its parts count, not held that none does, in part all else; parts that can't be told have no say.",
-        _verdicts(stored, decided, others),
-        *_by_the_last_epoch(others),
-        *(_claim(claim, stored, decided[claim.name]) for claim in CLAIMS),
+        _verdicts(stored, decided),
+        *_under_other_settings(others),
+        *(_claim(claim, stored, decided[claim.name], others) for claim in CLAIMS),
         *(sections.accuracies(one) for one in stored),
         *(sections.transfer(one) for one in stored),
         *(sections.objectives(one) for one in stored if one.objectives is not None),
@@ -98,29 +98,47 @@ def _runs(stored: Sequence[Stored]) -> str:
     )
 
 
-def _verdicts(
-    stored: Sequence[Stored],
-    decided: Mapping[str, Mapping[str, list[Finding]]],
-    others: Sequence[Stored],
-) -> str:
+def _verdicts(stored: Sequence[Stored], decided: Mapping[str, Mapping[str, list[Finding]]]) -> str:
     rows = [
         [
             claim.name,
             claim.says,
             *(verdict_of(decided[claim.name][one.name]) for one in stored),
             f"**{verdict_of(_all(decided[claim.name]))}**",
-            *(verdict_of(claim.decide(one.summary, one.details)) for one in others),
         ]
         for claim in CLAIMS
     ]
-    headings = ["", "the paper says", *(one.title for one in stored), "together"]
-    return table([*headings, *(f"{one.title} (no part of it)" for one in others)], rows)
+    return table(["", "the paper says", *(one.title for one in stored), "together"], rows)
+
+
+def _under_other_settings(others: Sequence[Stored]) -> Iterator[str]:
+    """Yield the verdicts under settings that aren't the default ones, a row each."""
+    if not others:
+        return
+    yield "By the same rules under other settings, which have no part in the verdicts above (each has a section below):"
+    yield table(
+        ["", "seeds", *(claim.name for claim in CLAIMS)],
+        [
+            [
+                one.title,
+                ", ".join(map(str, one.summary["seeds"])),
+                *(verdict_of(claim.decide(one.summary, one.details)) for claim in CLAIMS),
+            ]
+            for one in others
+        ],
+    )
+    yield from _by_the_last_epoch(others)
 
 
 _COUNTS = {True: "yes", False: "no", None: "can't be told"}
 
 
-def _claim(claim: Claim, stored: Sequence[Stored], found: Mapping[str, list[Finding]]) -> str:
+def _claim(
+    claim: Claim,
+    stored: Sequence[Stored],
+    found: Mapping[str, list[Finding]],
+    others: Sequence[Stored],
+) -> str:
     rows = [
         [one.title, finding.subject, finding.measured, _COUNTS[finding.holds]]
         for one in stored
@@ -131,7 +149,7 @@ def _claim(claim: Claim, stored: Sequence[Stored], found: Mapping[str, list[Find
             f"### {claim.name}: {verdict_of(_all(found))}",
             f"{claim.says}\n*Rule:* {claim.rule}",
             table(["", "part", "measured", "counts"], rows) if rows else "Not measured.",
-            *(_best_found(stored, found) if claim.name == "C1" else ()),
+            *(_best_found(claim, stored, found, others) if claim.name == "C1" else ()),
             "Command: "
             + ", ".join(
                 f"`kedro run --pipeline={one.name}_seeds`" for one in stored if found[one.name]
@@ -140,13 +158,39 @@ def _claim(claim: Claim, stored: Sequence[Stored], found: Mapping[str, list[Find
     )
 
 
-def _best_found(stored: Sequence[Stored], found: Mapping[str, list[Finding]]) -> Iterator[str]:
+def _best_found(
+    claim: Claim,
+    stored: Sequence[Stored],
+    found: Mapping[str, list[Finding]],
+    others: Sequence[Stored],
+) -> Iterator[str]:
     """Yield what other objectives and radii come to on the test set, and why no net might be better."""
     for one in stored:
         if one.objectives is not None:
             yield f"{one.title}, other objectives and radii (below): {_most_accurate(one.objectives)}"
-        if not any(finding.holds for finding in found[one.name]):
+        fewer = [
+            other
+            for other in others
+            if other.name == one.name and 0 < _images(other) < _images(one)
+        ]
+        yield from (_from_fewer_images(claim, other) for other in fewer)
+        if not fewer and not any(finding.holds for finding in found[one.name]):
             yield _why_none(one)
+
+
+def _images(one: Stored) -> int:
+    """Return how many images nets were trained on; 0 if that isn't stored."""
+    return int(one.details["nets"][BASELINE].get("trained", {}).get("images", 0))
+
+
+def _from_fewer_images(claim: Claim, one: Stored) -> str:
+    """Return what robust training gains where there is more to regularise."""
+    epochs = one.details["nets"][BASELINE]["trained"]["training"]["epochs"]
+    measured = "; ".join(
+        f"{finding.subject} {finding.measured}"
+        for finding in claim.decide(one.summary, one.details)
+    )
+    return f"{one.title}, {_images(one):,} training images gone through {epochs} times, so that nets fit them (below): {measured}."
 
 
 def _why_none(one: Stored) -> str:
