@@ -61,14 +61,35 @@ def test_tables_are_in_per_cent_beside_the_papers(gathered: dict) -> None:
     assert len(sweep) == 6
 
 
+SETTINGS = {
+    "title": "MNIST", "training": {"flips": False}, "seed": 7, "environment": "base", "data": {"name": "mnist"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"name": "mnist"}, "All 60,000 training images, all 10,000 test images; "),
+        (
+            {"name": "cifar10", "training_images": 5000, "test_images": 1000},
+            "5,000 of 50,000 training images, 1,000 of 10,000 test images; ",
+        ),
+    ],
+)
+def test_the_report_says_how_much_of_the_data_it_is_of(
+    gathered: dict, data: dict, said: str
+) -> None:
+    settings = {**SETTINGS, "data": data, "environment": "quick"}
+    page = render_html(gathered, results.summary_table(gathered, PAPER), {}, settings)
+    assert f"{said}settings of <code>conf/quick</code>, seed 7;" in page
+
+
 def test_text_and_page_show_every_net(gathered: dict) -> None:
     table = results.summary_table(gathered, PAPER)
     text = render_text(gathered, table, folder="data/08_reporting/mnist")
     assert "99.12 (99.09)" in text
     assert "10 examples (l2 4, linf 6)" in text
-    page = render_html(
-        gathered, table, {}, {"title": "MNIST <1>", "training": {"flips": False}, "seed": 7}
-    )
+    page = render_html(gathered, table, {}, {**SETTINGS, "title": "MNIST <1>"})
     assert "MNIST &lt;1&gt;" in page
     assert "99.34" in page
     assert "l2 0.05, linf 0.5/255." in page
@@ -78,9 +99,8 @@ def test_text_and_page_show_every_net(gathered: dict) -> None:
 
 def test_the_report_says_what_held_out_images_chose(gathered: dict) -> None:
     table = results.summary_table(gathered, PAPER)
-    settings = {"title": "MNIST", "training": {"flips": False}, "seed": 7}
     fixed = "The number of epochs was fixed beforehand"
-    page = render_html(gathered, table, {}, settings)
+    page = render_html(gathered, table, {}, SETTINGS)
     assert fixed in page
     assert "chose when to stop" not in page
     watched = CURVE.assign(held_out_pgd_accuracy=[0.5, 0.4], kept=[True, False])
@@ -96,7 +116,7 @@ def test_the_report_says_what_held_out_images_chose(gathered: dict) -> None:
     )
     assert chosen["nets"]["l2"]["selection"] == {"epoch": 1, "epochs": 2}
     assert "selection" not in chosen["nets"]["control"]
-    page = render_html(chosen, table, {}, settings)
+    page = render_html(chosen, table, {}, SETTINGS)
     assert "never the test set:\nl2, the weights of epoch 1 of 2." in page
     assert "Of the other nets the number of epochs was fixed beforehand" in page
     curve = results.learning_curves_table(curves)

@@ -90,7 +90,9 @@ def gathered() -> dict:
     )
 
 
-SETTINGS = {"title": "MNIST", "training": {"flips": False}, "seed": 7}
+SETTINGS = {
+    "title": "MNIST", "training": {"flips": False}, "seed": 7, "environment": "base", "data": {"name": "mnist"},
+}  # fmt: skip
 
 
 def test_a_failed_gate_shows_in_every_table(gathered: dict) -> None:

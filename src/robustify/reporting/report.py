@@ -12,6 +12,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, Template, select_autoescape
 from matplotlib.figure import Figure
 
+from robustify.ingestion.specification import specification_of
 from robustify.levels import size_label
 from robustify.reporting.comparison import attacked_columns
 from robustify.reporting.statements import (
@@ -158,10 +159,26 @@ def render_html(
             for net, measured in results["nets"].items()
             if "selection" in measured
         },
+        data=_data(settings),
         settings=settings,
         settings_json=json.dumps(settings, indent=2, ensure_ascii=False),
         rows=table.astype(object).where(table.notna(), None).to_dict("records"),
         figures=_embedded(figures),
+    )
+
+
+def _data(settings: Mapping[str, Any]) -> str:
+    """Return how much of the data set is trained and measured on, in words."""
+    specification = specification_of(settings["data"]["name"])
+    parts = {
+        "training": (settings["data"].get("training_images"), specification.train_class_counts),
+        "test": (settings["data"].get("test_images"), specification.test_class_counts),
+    }
+    return ", ".join(
+        f"{asked:,} of {sum(counts):,} {part} images"
+        if asked
+        else f"all {sum(counts):,} {part} images"
+        for part, (asked, counts) in parts.items()
     )
 
 
