@@ -190,7 +190,7 @@ def _from_fewer_images(claim: Claim, one: Stored) -> str:
         f"{finding.subject} {finding.measured}"
         for finding in claim.decide(one.summary, one.details)
     )
-    return f"{one.title}, {_images(one):,} training images gone through {epochs} times, so that nets fit them (below): {measured}."
+    return f"{one.title}, {_images(one):,} training images gone through {epochs} times (below): {measured}."
 
 
 def _why_none(one: Stored) -> str:
