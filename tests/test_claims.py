@@ -515,10 +515,7 @@ def test_what_fewer_images_gain_stands_where_the_gain_is_asked_for(
     store(data, "mnist/few", summary, {**trained(6000), "environment": "few"})
     first = make_page(data, docs).read_text().partition("### C1")[2].partition("### C2")[0]
     assert "isn't known" not in first
-    assert (
-        "MNIST, `conf/few`, 6,000 training images gone through 20 times (below): l2 +"
-        in first
-    )
+    assert "MNIST, `conf/few`, 6,000 training images gone through 20 times (below): l2 +" in first
 
 
 def test_smallest_perturbations_of_the_complete_data_are_shown(

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from robustify.reporting import figures
+from robustify.reporting.titles import experiment_title
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,8 @@ def test_dollars_are_dollars_and_one_epoch_is_one_tick() -> None:
     assert axes.get_title() == r"a \$\foo\$ b, \$5 & \$x_"
     low, high = axes.get_xlim()
     assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1.0]
+
+
+def test_figures_of_other_settings_than_the_default_ones_name_them() -> None:
+    assert experiment_title({"title": "MNIST", "environment": "base"}) == "MNIST"
+    assert experiment_title({"title": "MNIST", "environment": "paper"}) == "MNIST, conf/paper"

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from robustify.reporting.figures import SMALL_EPSILON, STYLE, line_of
+from robustify.reporting.titles import experiment_title
 
 _NORMS = {"linf": "$\\ell_\\infty$", "l2": "$\\ell_2$", "l1": "$\\ell_1$"}
 # of the training, to set the axis by: the first epochs would squeeze everything else into a line
@@ -52,7 +53,9 @@ def accuracy_versus_epsilon(details: Mapping[str, Any]) -> Figure:
             axes.set_xlim(left=0)
         panels[0].set_ylabel("accuracy on the attacked test set (%)")
         _legend(figure, panels[0])
-        figure.suptitle(f"{_title(details)}: one step against each net's own weights{_of(details)}")
+        figure.suptitle(
+            f"{experiment_title(details)}: one step against each net's own weights{_of(details)}"
+        )
     return figure
 
 
@@ -78,7 +81,9 @@ def learning_curves(details: Mapping[str, Any]) -> Figure:
         by_second.set(xlabel="seconds of training (epochs × the net's median one)")
         by_second.set_xlim(left=0)
         _legend(figure, by_epoch)
-        figure.suptitle(f"{_title(details)}: test accuracy after each epoch{_of(details)}")
+        figure.suptitle(
+            f"{experiment_title(details)}: test accuracy after each epoch{_of(details)}"
+        )
     return figure
 
 
@@ -128,12 +133,6 @@ def _images(net: Mapping[str, Any], norm: str, details: Mapping[str, Any]) -> st
     """Return how many images the panel is of, where it isn't all."""
     measured = details["test_images"] if norm == "linf" else net["step_images"]
     return "" if measured == details["test_images"] else f", first {measured:,} test images"
-
-
-def _title(details: Mapping[str, Any]) -> str:
-    environment = details["environment"]
-    title = str(details["title"])
-    return title if environment == "base" else f"{title}, conf/{environment}"
 
 
 def _of(details: Mapping[str, Any]) -> str:

@@ -92,8 +92,9 @@ def write_report(
     from robustify.reporting import figures
     from robustify.reporting.gallery import sample_pairs, single_pixel_pairs
     from robustify.reporting.report import render_html
+    from robustify.reporting.titles import experiment_title
 
-    title, classes = settings["title"], settings["classes"]
+    title, classes = experiment_title(settings), settings["classes"]
     drawn = {
         "accuracy_versus_epsilon.png": figures.accuracy_versus_epsilon(
             epsilon_sweep,

@@ -194,8 +194,9 @@ def draw_across_seeds(
     """
     from robustify.reporting import figures, seed_figures
     from robustify.reporting.gallery import sample_pairs, single_pixel_pairs
+    from robustify.reporting.titles import experiment_title
 
-    title, classes = settings["title"], settings["classes"]
+    title, classes = experiment_title(settings), settings["classes"]
     drawn = {
         "accuracy_versus_epsilon.png": seed_figures.accuracy_versus_epsilon(details),
         "learning_curves.png": seed_figures.learning_curves(details),

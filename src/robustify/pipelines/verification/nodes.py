@@ -90,12 +90,13 @@ def gather_verifications(
     from robustify.reporting import figures
     from robustify.reporting.report import render_verification
     from robustify.reporting.results import verification_table
+    from robustify.reporting.titles import experiment_title
 
     by_net = dict(zip(nets, verifications, strict=True))
     table = verification_table(by_net)
     drawn = {
         f"accuracy_versus_epsilon_{norm}.png": figures.accuracy_under_attacks(
-            rows, f"{settings['title']}: accuracy under attack, by ε in {norm}"
+            rows, f"{experiment_title(settings)}: accuracy under attack, by ε in {norm}"
         )
         for norm, rows in table.groupby("norm", sort=False)
         if rows["epsilon"].nunique() > 1
