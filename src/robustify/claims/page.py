@@ -173,9 +173,10 @@ def _best_found(
             for other in others
             if other.name == one.name and 0 < _images(other) < _images(one)
         ]
-        yield from (_from_fewer_images(claim, other) for other in fewer)
-        if not fewer and not any(finding.holds for finding in found[one.name]):
-            yield _why_none(one)
+        there = [claim.decide(other.summary, other.details) for other in fewer]
+        yield from map(_from_fewer_images, fewer, there)
+        if not any(finding.holds for finding in found[one.name]):
+            yield f"Why not on {one.title}: {_why_none(one, there)}"
 
 
 def _images(one: Stored) -> int:
@@ -183,20 +184,22 @@ def _images(one: Stored) -> int:
     return int(one.details["nets"][BASELINE].get("trained", {}).get("images", 0))
 
 
-def _from_fewer_images(claim: Claim, one: Stored) -> str:
-    """Return what robust training gains where there is more to regularise."""
+def _from_fewer_images(one: Stored, found: Sequence[Finding]) -> str:
+    """Return what robust training gains where there is more to overfit."""
     epochs = one.details["nets"][BASELINE]["trained"]["training"]["epochs"]
-    measured = "; ".join(
-        f"{finding.subject} {finding.measured}"
-        for finding in claim.decide(one.summary, one.details)
-    )
+    measured = "; ".join(f"{finding.subject} {finding.measured}" for finding in found)
     return f"{one.title}, {_images(one):,} training images gone through {epochs} times (below): {measured}."
 
 
-def _why_none(one: Stored) -> str:
+def _why_none(one: Stored, from_fewer: Sequence[Sequence[Finding]]) -> str:
     """Return what is known of why no net is more accurate than the baseline."""
     epochs = len(one.details["nets"][BASELINE]["curves"]["test_accuracy"][0])
-    return f"Why not on {one.title}: that isn't known. A guess that wasn't put to a test: {epochs} epochs overfit nothing that a regulariser could mend."
+    guess = f"{epochs} epochs overfit nothing that a regulariser could mend"
+    if not from_fewer:
+        return f"that isn't known. A guess that wasn't put to a test: {guess}."
+    if any(finding.holds for found in from_fewer for finding in found):
+        return f"where there is more to overfit, nets gain; so it may be that {guess}."
+    return f"that isn't known. It isn't that {guess}: where there is more to overfit, no net gains either."
 
 
 def _most_accurate(table: pd.DataFrame) -> str:
