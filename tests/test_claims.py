@@ -516,7 +516,9 @@ def test_what_fewer_images_gain_stands_where_the_gain_is_asked_for(
     )
     store(data, "mnist/few", none, {**trained(6000), "environment": "few"})
     first = make_page(data, docs).read_text().partition("### C1")[2].partition("### C2")[0]
-    assert "Why not on MNIST: that isn't known. It isn't that 3 epochs overfit nothing" in first
+    assert (
+        "Why not on MNIST: that isn't known. It isn't only that 3 epochs overfit nothing" in first
+    )
     store(data, "mnist/few", summary, {**trained(6000), "environment": "few"})
     first = make_page(data, docs).read_text().partition("### C1")[2].partition("### C2")[0]
     assert "Why not on MNIST: where there is more to overfit, nets gain; so it may be that" in first

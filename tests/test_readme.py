@@ -57,6 +57,7 @@ def test_the_tables_are_those_of_seed_0(experiment: str) -> None:
         ("mnist", ["baseline", "l1", "l2", "linf"], "test_accuracy", 2),
         ("mnist", ["control", "l1", "l2", "linf"], "adversarial_set_accuracy", 1),
         ("cifar", ["baseline", "l2", "linf"], "test_accuracy", 2),
+        ("mnist_few_images", ["baseline", "l1", "l2", "linf"], "test_accuracy", 2),
     ],
 )
 def test_means_and_deviations_are_those_of_the_seeds(
@@ -70,3 +71,15 @@ def test_means_and_deviations_are_those_of_the_seeds(
     places = [FINDINGS.find(one) for one in written]
     assert -1 not in places, written
     assert places == sorted(places), "in the order of the nets"
+
+
+def test_gains_on_fewer_images_are_those_stored() -> None:
+    tests = stored("mnist_few_images")["tests"]["test_set"]
+    gains = [f"{100 * tests[net]['difference']['mean']:.2f}" for net in ("l1", "l2", "linf")]
+    written = "l1, l2 and l∞ training gain {}, {} and {} points of test accuracy".format(*gains)
+    assert written in " ".join(README.split())
+    nets = stored("cifar_few_images")["nets"]
+    mean = {net: nets[net]["test_accuracy"]["mean"] for net in ("baseline", "l2", "linf")}
+    costs = [f"{100 * (mean['baseline'] - mean[net]):.1f}" for net in ("l2", "linf")]
+    assert "training cost {} and {}".format(*costs) in " ".join(README.split())
+    assert "training cost {} and {} points".format(*costs) in FINDINGS

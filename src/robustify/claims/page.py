@@ -199,7 +199,7 @@ def _why_none(one: Stored, from_fewer: Sequence[Sequence[Finding]]) -> str:
         return f"that isn't known. A guess that wasn't put to a test: {guess}."
     if any(finding.holds for found in from_fewer for finding in found):
         return f"where there is more to overfit, nets gain; so it may be that {guess}."
-    return f"that isn't known. It isn't that {guess}: where there is more to overfit, no net gains either."
+    return f"that isn't known. It isn't only that {guess}: where there is more to overfit, no net gains either."
 
 
 def _most_accurate(table: pd.DataFrame) -> str:
