@@ -28,6 +28,8 @@ FILE = "full_verification.json"
 _ONE_STEP = "one_step"
 _SUMMARY = "all_attacks"
 _QUICK = "quick"
+_BALL = ("norm", "epsilon")
+_KEYS = {"images", "measured", "attacks", "gates", "failed_gates", "uncertainty_set"}
 
 # experiment, environment of settings with a folder of their own (else empty), net
 Key = tuple[str, str, str]
@@ -107,10 +109,10 @@ def _stored(data: Path, environments: Environments) -> Iterator[tuple[Key, Path]
                     yield (name, environment, path.parts[-2]), path
 
 
-def _that_write(folder_of_environment: str, environments: Environments) -> Environments:
-    """Return the configurations whose outputs lie where those of this one do."""
-    if folder_of_environment:
-        return {folder_of_environment: environments[folder_of_environment]}
+def _that_write(environment: str, environments: Environments) -> Environments:
+    """Return what writes into this environment's folder, or, if it is empty, into none of its own."""
+    if environment:
+        return {environment: environments[environment]}
     return {
         name: {each: one for each, one in experiments.items() if not one.folder}
         for name, experiments in environments.items()
@@ -145,12 +147,6 @@ def _no_smaller(before: list[dict[str, Any]], measured: Entries) -> tuple[Entrie
         else:
             kept[key] = entries
     return kept, smaller
-
-
-_BALL = ("norm", "epsilon")
-
-
-_KEYS = {"images", "measured", "attacks", "gates", "failed_gates", "uncertainty_set"}
 
 
 def _read(path: Path) -> dict[str, Any]:

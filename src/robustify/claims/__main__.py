@@ -19,9 +19,10 @@ from robustify.atomic import replacing
 from robustify.claims.beginnings import beginnings_of
 from robustify.claims.page import render
 from robustify.claims.sections import CAPTIONS, PAPER_TABLES
-from robustify.claims.stored import COMPLETE, Beginning, Stored
+from robustify.claims.stored import Beginning, Stored
 from robustify.errors import InputError
 from robustify.reporting import seed_figures
+from robustify.reporting.titles import COMPLETE
 from robustify.verified_results import RESULTS as VERIFIED
 from robustify.verified_results import stored_entries
 

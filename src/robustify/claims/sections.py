@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from robustify.claims.markdown import table as markdown_table
-from robustify.claims.stored import Beginning, Stored
+from robustify.claims.stored import Beginning, Stored, titled
 from robustify.configuration import BASELINE
 from robustify.levels import size_label
 from robustify.reporting.comparison import attacked_columns, heading
 from robustify.reporting.report import spread_in_per_cent
+from robustify.reporting.titles import COMPLETE
 from robustify.seeds import CONTROL
 from robustify.uncertainty import STEPS
 
@@ -382,7 +383,7 @@ def verified(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) ->
 
 def _titled(entry: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     title = titles.get(entry["experiment"], entry["experiment"])
-    return f"{title}, `conf/{entry['environment']}`" if "environment" in entry else title
+    return titled(title, entry.get("environment", COMPLETE))
 
 
 def _older(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> Iterator[str]:

@@ -8,8 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-COMPLETE = "base"
+from robustify.reporting.titles import COMPLETE
+
 AUTHORS = "paper"
+
+
+def titled(title: str, environment: str) -> str:
+    """Return an experiment's name as Markdown, with its settings where they aren't the default ones."""
+    return title if environment == COMPLETE else f"{title}, `conf/{environment}`"
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,7 @@ class Stored:
     @property
     def title(self) -> str:
         """Name of the experiment for people, with its settings where they aren't the default ones."""
-        title = str(self.details["title"])
-        return title if self.environment == COMPLETE else f"{title}, `conf/{self.environment}`"
+        return titled(str(self.details["title"]), self.environment)
 
     @property
     def environment(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_COMPLETE = "base"
+# the configuration that results are of unless they say otherwise
+COMPLETE = "base"
 
 
 def experiment_title(about: Mapping[str, Any]) -> str:
@@ -15,4 +16,4 @@ def experiment_title(about: Mapping[str, Any]) -> str:
         about: ``title`` and ``environment``, as the experiment's parameters and what is gathered of seeds have them.
     """
     title, environment = str(about["title"]), about["environment"]
-    return title if environment == _COMPLETE else f"{title}, conf/{environment}"
+    return title if environment == COMPLETE else f"{title}, conf/{environment}"
