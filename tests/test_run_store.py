@@ -59,6 +59,19 @@ def test_a_process_killed_while_it_makes_the_tables_leaves_none(tmp_path: Path) 
     assert MlflowClient(f"sqlite:///{path}").get_experiment("0").name == "Default"
 
 
+def test_what_a_killed_process_left_goes_even_if_the_tables_were_made_by_another(
+    tmp_path: Path,
+) -> None:
+    # somebody opens MLflow's page between the kill and the next run
+    path = tmp_path / "mlflow.db"
+    experiment = MlflowClient(f"sqlite:///{path}").create_experiment("mine")
+    for name in (".mlflow.db.partial", ".mlflow.db.partial-journal"):
+        (tmp_path / name).write_bytes(b"half of it")
+    make_tables(path)
+    assert MlflowClient(f"sqlite:///{path}").get_experiment(experiment).name == "mine"
+    assert sorted(tmp_path.glob(".mlflow.db.partial*")) == []
+
+
 def test_two_that_make_the_tables_at_once_are_both_right(tmp_path: Path) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", MAKING], cwd=tmp_path) for _ in range(2)]
     assert [process.wait() for process in processes] == [0, 0]

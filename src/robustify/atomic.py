@@ -20,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         InputError: if the file system refuses to write; names the file and the reason.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = unfinished(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -35,6 +35,11 @@ def replacing(path: Path) -> Iterator[Path]:
         # a file system that has become read-only refuses even this, and has been named already
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def unfinished(path: Path) -> Path:
+    """Return the temporary name under which a file is written before it takes the place of ``path``."""
+    return path.with_name(f".{path.name}.partial")
 
 
 def _flush(path: Path) -> None:

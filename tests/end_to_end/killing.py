@@ -57,7 +57,7 @@ def differences(project: Project, whole: Project, experiment: str = "mnist") -> 
     logged = set(map(tuple, epochs_logged(project.store).values()))
     if logged != set(map(tuple, epochs_logged(whole.store).values())):
         found.append(f"epochs in MLflow: {logged}")
-    found += [str(path) for path in project.folder.rglob("*.partial")]
+    found += [str(path) for path in project.folder.rglob("*.partial*")]
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from robustify.atomic import replacing
+from robustify.atomic import replacing, unfinished
 from robustify.errors import InputError
 
 _SQLITE = "sqlite:///"
@@ -27,27 +27,39 @@ def make_tables(path: Path) -> None:
     starts again.
 
     Args:
-        path: of the database; a file that is there is left alone.
+        path: of the database; a file that is there is left alone, and what a killed process left beside it is removed.
 
     Raises:
         InputError: if the file system refuses to write.
         MlflowException: if MLflow can't make them.
     """
-    if path.exists():
+    if path.exists() and not any(left.exists() for left in _begun(path)):
         return
-    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # two experiments may start at once, and a second one must not begin what the first has half done
         with FileLock(path.with_name(f".{path.name}.lock")):
+            for left in _begun(path):
+                left.unlink(missing_ok=True)
+            # MLflow's own page may have made them since a process was killed
             if not path.exists():
                 with replacing(path) as temporary:
-                    temporary.unlink(missing_ok=True)
-                    store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
-                        f"{_SQLITE}{temporary.as_posix()}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
-                    )
-                    store.engine.dispose()
+                    _make(temporary)
     except OSError as error:
         raise InputError(f"{path} couldn't be made: {error.strerror}") from error
+
+
+def _begun(path: Path) -> tuple[Path, Path]:
+    """Return the file in which the tables are made, and SQLite's journal of it."""
+    temporary = unfinished(path)
+    return temporary, temporary.with_name(f"{temporary.name}-journal")
+
+
+def _make(path: Path) -> None:
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
+        f"{_SQLITE}{path.as_posix()}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    )
+    store.engine.dispose()
