@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from robustify.nets.convolution import ImageConvolution
+from robustify.nets.convolution import ImageConvolution, input_gradient_in_blocks
 
 
 def pair(channels: int, filters: int, size: int) -> tuple[nn.Module, nn.Conv2d]:
@@ -39,6 +39,16 @@ def test_values_and_gradients_are_those_of_the_library(
     for ours, theirs in zip(gradients(quick, x, target), gradients(plain, x, target), strict=True):
         assert ours.shape == theirs.shape
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("block", [(4, 4), (4, 2), (1, 1), (2, 6), (8, 12)])
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_blocks_of_any_shape_give_the_librarys_gradient(block: tuple[int, int], size: int) -> None:
+    gradient = torch.randn(3, 4, 8, 12, dtype=torch.float64)
+    weight = torch.randn(4, 2, size, size, dtype=torch.float64)
+    expected = nn.grad.conv2d_input((3, 2, 8, 12), weight, gradient, padding=size // 2)
+    found = input_gradient_in_blocks(gradient, weight, block)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
 def test_an_input_gradient_can_be_differentiated_once_more() -> None:
