@@ -243,6 +243,14 @@ def test_bands_are_means_and_deviations() -> None:
     np.testing.assert_allclose(by_second.lines[-1].get_xdata(), [11.5, 23])
 
 
+def test_of_two_epochs_both_are_in_view() -> None:
+    _, details = gathered(measured_of((0, 1)))
+    by_epoch, _ = learning_curves(details).axes
+    lowest, highest = by_epoch.get_ylim()
+    drawn = np.concatenate([line.get_ydata() for line in by_epoch.lines])
+    assert lowest < drawn.min() < drawn.max() < highest
+
+
 def test_one_seed_has_no_band() -> None:
     _, details = gathered(measured_of((0,)))
     figure = accuracy_versus_epsilon(details)
