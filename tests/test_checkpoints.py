@@ -34,6 +34,15 @@ NETS = {
 }
 
 
+# its kinds of layers, at an eighth of its width
+NARROW = ((8, 8), (16, 16), (32, 32, 32), (64, 64, 64), (64, 64, 512))
+
+
+@pytest.fixture(autouse=True)
+def narrow_vgg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robustify.nets.vgg.BLOCKS", NARROW)
+
+
 class StopError(Exception):
     """Stands for whatever ends a process."""
 

@@ -30,6 +30,7 @@ from robustify.pipelines.training.nodes import train_net
 from robustify.storage import Tensors, save_net
 
 net, optimiser = {"name": sys.argv[1]}, {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9}
+epochs = 1 if net["name"] == "vgg" else 2
 if net["name"] == "airbench":
     net["widths"] = [4, 6, 8]
     optimiser = {"name": "muon", "learning_rate": 1.0, "filter_learning_rate": 0.1}
@@ -38,7 +39,7 @@ images = torch.randint(256, (40, 3, 32, 32), generator=generator, dtype=torch.ui
 data = Tensors({"images": images, "labels": torch.arange(40) % 10}, {"data": "cifar10"})
 trained, curve = train_net(
     data, data, net,
-    {"epochs": 2, "batch_size": 16, "optimiser": optimiser, "schedule": {"name": "constant"},
+    {"epochs": epochs, "batch_size": 16, "optimiser": optimiser, "schedule": {"name": "constant"},
      "translation": 2, "flips": True},
     {"label_smoothing": 0.1},
     {"uncertainty_set": {"name": "l2", "radius": 0.5},

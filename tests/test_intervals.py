@@ -168,8 +168,8 @@ def test_a_bound_that_is_no_number_proves_nothing() -> None:
 
 def test_training_on_the_bound_certifies_what_no_attack_then_breaks() -> None:
     generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(400) % 4
-    images = torch.randint(0, 60, (400, 1, 28, 28), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(80) % 4
+    images = torch.randint(0, 60, (80, 1, 28, 28), dtype=torch.uint8, generator=generator)
     for row, label in enumerate(labels):
         images[row, 0, :, 7 * label : 7 * label + 7] += 150
     net = make_net("mnist_convnet")
@@ -185,7 +185,7 @@ def test_training_on_the_bound_certifies_what_no_attack_then_breaks() -> None:
         ),
         recipe=Recipe(
             epochs=20,
-            batch_size=20,
+            batch_size=8,
             optimiser={"name": "adam", "learning_rate": 0.001},
             radius_warmup=0.5,
         ),
@@ -194,7 +194,9 @@ def test_training_on_the_bound_certifies_what_no_attack_then_breaks() -> None:
     )
     ball = LinfBall(radius=0.1)
     certified = certified_accuracy(net, images, labels, ball)
-    attacked = robust_accuracy(net, images, labels, Pgd(), ball, seed=0, show_progress=False)
+    attacked = robust_accuracy(
+        net, images, labels, Pgd(restarts=1), ball, seed=0, show_progress=False
+    )
     assert certified > 0.95
     assert attacked.robust_accuracy >= certified
     untrained = make_net("mnist_convnet")

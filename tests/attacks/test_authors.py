@@ -29,7 +29,7 @@ def test_as_many_images_stand_as_under_the_authors_code(setting: str, real_mnist
         real_mnist.tensors["test_labels"][:count].long(),
         AutoAttack(),
         make_uncertainty_set(norm, radius=float(radius)),
-        batch_size=100,
+        batch_size=count,
         seed=0,
         show_progress=False,
     )

@@ -25,6 +25,12 @@ needs_namespaces = pytest.mark.skipif(
 )
 
 
+def few_attacks(experiment: str) -> str:
+    """Return the parameters of a brief verification of few images, half of what a run of this size takes otherwise."""
+    brief = f"{experiment}.verification.brief"
+    return f"{brief}.images=20,{brief}.gates.images=12,{brief}.gates.steps=4"
+
+
 class Project:
     """A copy of the project with data, store and results of its own."""
 

@@ -22,9 +22,12 @@ from filelock import FileLock
 from robustify.storage import load_tensors
 
 from .killing import differences, epochs_logged, run_with_kills, runs_of
-from .project import Project, needs_namespaces, without_times
+from .project import Project, few_attacks, needs_namespaces, without_times
 
-SIZE = "mnist.data.training_images=2000,mnist.data.test_images=500,mnist.training.epochs=2"
+SIZE = (
+    "mnist.data.training_images=2000,mnist.data.test_images=500,mnist.training.epochs=2,"
+    + few_attacks("mnist")
+)
 RUN = ("run", "--pipeline=mnist_robust", "--env=quick", f"--params={SIZE}")
 NETS = ("baseline", "control", "l1", "l2", "linf")
 KILLS = 3
