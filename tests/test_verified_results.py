@@ -157,7 +157,9 @@ def test_a_look_at_the_graph_is_left_out(
         for attack in full["attacks"]
     ]
     rows.append(row("l2", full["autoattack"]["l2"]["epsilon"], "autoattack", 0.5))
-    found = verification(*rows, images=100, attacks=full["attacks"])
+    quick = yaml.safe_load((PROJECT / "conf/quick/parameters_mnist.yml").read_text())["mnist"]
+    images = quick["verification"]["full"]["images"]
+    found = verification(*rows, images=images, attacks=full["attacks"])
     found["uncertainty_set"] = {"name": "l2", "radius": radius}
     store(tmp_path, "mnist", "l2", found)
     assert run(tmp_path, tmp_path / "verification.json") == []
