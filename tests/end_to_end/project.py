@@ -26,7 +26,7 @@ needs_namespaces = pytest.mark.skipif(
 
 
 def few_attacks(experiment: str) -> str:
-    """Return the parameters of a brief verification of few images, half of what a run of this size takes otherwise."""
+    """Return the parameters of a brief verification of few images, for runs in which its numbers don't count."""
     brief = f"{experiment}.verification.brief"
     return f"{brief}.images=20,{brief}.gates.images=12,{brief}.gates.steps=4"
 
