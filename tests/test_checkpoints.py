@@ -34,7 +34,7 @@ NETS = {
 }
 
 
-# its kinds of layers, at an eighth of its width
+# the VGG's kinds of layers, at an eighth of its width
 NARROW = ((8, 8), (16, 16), (32, 32, 32), (64, 64, 64), (64, 64, 512))
 
 

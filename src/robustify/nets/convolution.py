@@ -17,8 +17,8 @@ class ImageConvolution(nn.Conv2d):
     """A convolution at stride 1 that keeps height and width, as a net's first layer.
 
     Values and gradients are those of ``torch.nn.Conv2d``. A library's input gradient of few channels is slow on a CPU (one output
-    channel leaves most of a vector empty); here it is computed for blocks of 4×4 pixels at once (4×2 with AVX2), as a convolution at stride 4
-    with 16 times the output channels, see :func:`input_gradient_in_blocks`. It can be differentiated once more in weights and
+    channel leaves most of a vector empty); here it is computed for blocks of pixels at once, as a convolution whose stride is a block and
+    which has an output channel for each of its pixels, see :func:`input_gradient_in_blocks`. It can be differentiated once more in weights and
     images. Not supported is the other order: differentiating a weight gradient by the images.
 
     Args:

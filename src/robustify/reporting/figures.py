@@ -203,6 +203,7 @@ def single_pixel_flips(
                 bottom.add_patch(
                     Circle((float(column), float(row)), 2.2, fill=False, color="#ff3b30", lw=1.6)
                 )
+        # it holds the count of flips, too, and would be wider than the figure at the usual size
         figure.suptitle(plain(title), fontsize=10)
     return figure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
 from typing import Any
 
 import matplotlib
@@ -118,10 +119,7 @@ def _side_by_side(curves: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
 def _limits(nets: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
     curves = [100 * _side_by_side(measured["curves"]["test_accuracy"]) for measured in nets]
     # two epochs at least, for one alone is no line
-    late = [
-        curve[:, min(int(_LATE_SHARE * curve.shape[1]), max(curve.shape[1] - 2, 0)) :]
-        for curve in curves
-    ]
+    late = [curve[:, -max(ceil(_LATE_SHARE * curve.shape[1]), 2) :] for curve in curves]
     top, lowest = max(map(np.nanmax, curves)), min(map(np.nanmin, late))
     margin = max(0.15 * (top - lowest), 0.05)
     return max(lowest - 2 * margin, 0.0), min(top + margin, 100.5)
