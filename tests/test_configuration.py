@@ -425,6 +425,8 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
             {"name": "projected_gradient", "relative_step": 1e300},
             r"relative_step is 1e\+300; it must be in \(0, 2\]",
         ),
+        ("training.watch", {"relative_step": 3.0}, r"training\.watch\.relative_step: .*got 3\.0"),
+        ("objectives.pgd.relative_step", 3.0, r"objectives\.pgd\.relative_step: .*got 3\.0"),
         ("training.optimiser.learning_rate", 1e39, r"is 1e\+39; it must be at most 1e\+38"),
         ("training.optimiser.weight_decay", 1e39, r"is 1e\+39; it must be at most 1e\+38"),
         ("nets", {"l2_verification": {}}, r"net 'l2_verification' must end in none of"),
@@ -735,6 +737,32 @@ def test_what_needs_tangent_planes() -> None:
     assert needs_tangent_planes({}, penalised)
     assert needs_tangent_planes({"name": "manifold_tangent"}, Net(uncertainty_set=BALL))
     assert not needs_tangent_planes({"name": "manifold_tangent"}, Net(uncertainty_set=POINT))
+
+
+def test_null_drops_inherited_nets() -> None:
+    parameters = load("base")
+    parameters["cifar"]["nets"]["l2"] = parameters["cifar"]["paper"]["nets"]["l2"] = None
+    parameters["cifar"]["objectives"]["nets"]["mixed"] = None
+    parameters["mnist"]["readings"]["nets"]["l1_literal"] = None
+    found = experiments_of(parameters)
+    assert found["cifar"].nets_with("objectives.nets") == (
+        *("baseline", "control", "linf"),
+        *("l2_small", "linf_small"),
+    )
+    assert set(found["mnist"].readings.nets) == {
+        *("l1_unclipped", "l2_unclipped", "l2_literal", "linf_unclipped")
+    }
+
+
+def test_the_baseline_cannot_be_dropped_nor_all_nets_of_a_comparison() -> None:
+    parameters = load("base")
+    parameters["cifar"]["nets"]["baseline"] = None
+    nets = parameters["mnist"]["objectives"]["nets"]
+    parameters["mnist"]["objectives"]["nets"] = dict.fromkeys(nets)
+    with pytest.raises(InputError) as error:
+        experiments_of(parameters)
+    assert "cifar.nets.baseline: must be there" in str(error.value)
+    assert "mnist.objectives.nets: " in str(error.value)
 
 
 def test_the_authors_own_settings_drop_what_they_do_not_have() -> None:

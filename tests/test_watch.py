@@ -307,6 +307,7 @@ def test_whose_weights_count(
         ({"images": 0}, r"watch\.images is 0"),
         ({"threshold": 0.0}, r"watch\.threshold is 0"),
         ({"steps": 3}, "3 steps of 0.25 radii can't cross the ball"),
+        ({"relative_step": 3.0}, r"relative_step is 3\.0; it must be in \(0, 2\]"),
     ],
 )
 def test_bad_options_are_refused_by_name(options: dict[str, Any], complaint: str) -> None:

@@ -75,6 +75,16 @@ PLAIN_NAME = (
 
 
 NetName = Annotated[str, AfterValidator(_net_name)]
+
+
+def _kept(entries: Any) -> Any:
+    # null drops what one configuration inherits from another
+    if not isinstance(entries, Mapping):
+        return entries
+    return {name: entry for name, entry in entries.items() if entry is not None}
+
+
+_WithoutDropped = BeforeValidator(_kept)
 BASELINE = "baseline"
 POINT = "point"
 WORST_CASE = "worst_case"
@@ -123,7 +133,7 @@ class Watch(_Strict):
     images: int | None = Field(default=None, ge=1, lt=LARGEST)
     epsilon: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     steps: int = Field(default=10, ge=1, lt=LARGEST)
-    relative_step: float = Field(default=0.25, gt=0, allow_inf_nan=False)
+    relative_step: float = Field(default=0.25, gt=0, le=2, allow_inf_nan=False)
     threshold: float = Field(default=0.2, gt=0, lt=1)
     action: Literal["warn", "stop", "restore"] = "warn"
     keep: Literal["last", "best"] = "last"
@@ -203,6 +213,9 @@ class Net(_Strict):
     net: dict[str, Any] = Field(default_factory=dict)
     training: OwnTraining | None = None
     fed_back: _Named | None = None
+
+
+Nets = Annotated[dict[NetName, Net], _WithoutDropped]
 
 
 def architecture_of(shared: Mapping[str, Any], net: Net) -> dict[str, Any]:
@@ -296,7 +309,7 @@ class ProjectedGradientAttack(_Strict):
     epsilons: Epsilons
     steps: int = Field(default=20, ge=1, lt=LARGEST)
     restarts: int = Field(default=1, ge=1, lt=LARGEST)
-    relative_step: float = Field(default=0.1, gt=0, allow_inf_nan=False)
+    relative_step: float = Field(default=0.1, gt=0, le=2, allow_inf_nan=False)
     images: int | None = Field(default=None, ge=1, lt=LARGEST)
 
     @field_validator("epsilons")
@@ -386,24 +399,18 @@ class Depth(_Strict):
 
     images: int = Field(default=1000, ge=1, lt=LARGEST)
     batch_size: int = Field(default=100, ge=1, lt=LARGEST)
-    norms: dict[Norm, Radii] = Field(min_length=1)
+    norms: Annotated[dict[Norm, Radii], _WithoutDropped] = Field(min_length=1)
     own_ball: bool = True
-    attacks: dict[Annotated[str, AfterValidator(_attack_name)], _Named] = Field(
+    attacks: Annotated[
+        dict[Annotated[str, AfterValidator(_attack_name)], _Named], _WithoutDropped
+    ] = Field(
         default_factory=lambda: {
             name: _Named(**options) for name, options in _PUBLISHED_ATTACKS.items()
         },
         min_length=1,
     )
-    autoattack: dict[NetName, Ball] = Field(default_factory=dict)
+    autoattack: Annotated[dict[NetName, Ball], _WithoutDropped] = Field(default_factory=dict)
     gates: GateOptions = GateOptions()
-
-    @field_validator("norms", "attacks", "autoattack", mode="before")
-    @classmethod
-    def _without_dropped(cls, entries: Any) -> Any:
-        # null drops what one configuration inherits from another
-        if not isinstance(entries, Mapping):
-            return entries
-        return {name: entry for name, entry in entries.items() if entry is not None}
 
 
 class Verification(_Strict):
@@ -426,14 +433,14 @@ class Objectives(_Strict):
     """The nets that the pipeline ``objectives`` trains and puts beside those of the experiment."""
 
     pgd: ProjectedGradientAttack
-    nets: dict[NetName, Net] = Field(min_length=1)
+    nets: Nets = Field(min_length=1)
 
 
 class Readings(_Strict):
     """The nets that the pipeline ``readings`` trains: other readings of Eq. 11 than the experiment's own."""
 
     pgd: ProjectedGradientAttack
-    nets: dict[NetName, Net] = Field(min_length=1)
+    nets: Nets = Field(min_length=1)
 
 
 class SmallestPerturbations(_Strict):
@@ -497,7 +504,7 @@ class Transfer(AdversarialSet):
     """
 
     images: int | None = Field(default=None, ge=1, lt=LARGEST)
-    nets: dict[NetName, Net] = Field(default_factory=dict)
+    nets: Nets = Field(default_factory=dict)
     also: dict[NetName, str] = Field(default_factory=dict)
 
 
@@ -520,7 +527,7 @@ class Paper(_Strict):
     """What the paper reports of the experiment; ``nets`` is empty where it reports nothing."""
 
     adversarial_set_size: int | None = Field(default=None, ge=1, lt=LARGEST)
-    nets: dict[str, Reported] = Field(default_factory=dict)
+    nets: Annotated[dict[str, Reported], _WithoutDropped] = Field(default_factory=dict)
 
 
 class Experiment(_Strict):
@@ -535,7 +542,7 @@ class Experiment(_Strict):
     net: _Named
     training: Training
     objective: ObjectiveOptions
-    nets: dict[NetName, Net]
+    nets: Nets
     adversarial_set: AdversarialSet
     evaluation: Evaluation
     verification: Verification = Verification()

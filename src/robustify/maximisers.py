@@ -175,7 +175,7 @@ class ProjectedGradient(Maximiser):
             greatest loss counts, each example for itself.
 
     Raises:
-        ValueError: if ``steps`` or ``restarts`` < 1, or ``relative_step`` isn't positive.
+        ValueError: if ``steps`` or ``restarts`` < 1, or ``relative_step`` isn't in (0, 2].
     """
 
     name = "projected_gradient"

@@ -31,7 +31,7 @@ _AGAIN = "remove it and make it again"
 
 @dataclass(frozen=True)
 class Tensors:
-    """Named tensors and their provenance, a JSON object without times."""
+    """Named tensors and their provenance, a JSON object."""
 
     tensors: dict[str, Tensor]
     provenance: dict[str, Any] = field(default_factory=dict)

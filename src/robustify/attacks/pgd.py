@@ -28,7 +28,7 @@ class Pgd(Attack):
             takes all steps of the first start, which makes examples that fool other nets, too.
 
     Raises:
-        ValueError: if a count is below 1 or ``relative_step`` isn't positive.
+        ValueError: if a count is below 1 or ``relative_step`` isn't in (0, 2].
     """
 
     name = "pgd"

@@ -76,6 +76,10 @@ class Watch:
                 raise InputError(f"watch.{name} is {value}; it must be at least 1")
         if not 0 < self.threshold < 1:
             raise InputError(f"watch.threshold is {self.threshold}; it must be in (0, 1)")
+        if not 0 < self.relative_step <= 2:
+            raise InputError(
+                f"watch.relative_step is {self.relative_step}; it must be in (0, 2]: two radii cross the ball"
+            )
         if self.steps * self.relative_step < 1:
             raise InputError(
                 f"watch: {self.steps} steps of {self.relative_step} radii can't cross the ball; raise either"
