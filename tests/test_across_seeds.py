@@ -19,6 +19,7 @@ from robustify.storage import Tensors
 NETS = ("baseline", "control", "l2", "linf")
 LABELS = np.arange(100) % 10
 RIGHT = {"baseline": 90, "control": 91, "l2": 93, "linf": 95}
+OFFSETS = {"baseline": 0, "control": 1, "l2": 1, "linf": 1}
 STORED = {"baseline": 0, "control": 12, "l2": 15, "linf": 18}
 
 
@@ -39,6 +40,7 @@ def measured_of(seeds: tuple[int, ...]) -> dict[tuple[int, str, str], Any]:
                 "size": len(stored),
                 "by_norm": {"l2": len(stored)},
                 "attacked_data_sha256": "test",
+                "attacked_net_sha256": f"baseline {seed}",
                 "sets": {"l2": {"radius": 1.0}},
             },
         )
@@ -55,6 +57,7 @@ def measured_of(seeds: tuple[int, ...]) -> dict[tuple[int, str, str], Any]:
                     "test_data_sha256": "test",
                     "adversarial_set_sha256": f"set {seed}",
                     "trained": {
+                        "seed": seed + OFFSETS[net],
                         "images": 60000,
                         "architecture": {"name": "mnist_convnet"},
                         "uncertainty_set": robust if net in ("l2", "linf") else {"name": "point"},
@@ -78,6 +81,7 @@ def measured_of(seeds: tuple[int, ...]) -> dict[tuple[int, str, str], Any]:
             )
             found[seed, net, "verification"] = {
                 "images": 50,
+                "weights_sha256": f"{net} {seed}",
                 "failed_gates": [],
                 "measured": [
                     {"norm": "linf", "epsilon": 0.1, "attack": "pgd_10", "accuracy": 0.6},
@@ -96,7 +100,7 @@ SETTINGS: dict[str, Any] = {
     "training": {"epochs": 2},
     "objective": {"name": "worst_case"},
     "nets": {
-        "baseline": {"uncertainty_set": {"name": "point"}},
+        "baseline": {"seed_offset": 0, "uncertainty_set": {"name": "point"}},
         "control": {"uncertainty_set": {"name": "point"}},
         "l2": {"uncertainty_set": {"name": "l2", "radius": 0.5}},
         "linf": {"uncertainty_set": {"name": "linf", "radius": 0.5}},
@@ -155,6 +159,7 @@ def test_what_was_measured_of_something_else_is_refused(key: str, what: str) -> 
         ("architecture", {"name": "mnist_convnet", "input_batch_norm": True}),
         ("maximiser", {"name": "projected_gradient"}),
         ("objective", {"name": "mixed"}),
+        ("seed", 3),
     ],
 )
 def test_seeds_of_other_parameters_are_refused(what: str, value: object) -> None:
@@ -195,6 +200,53 @@ def test_a_set_made_of_other_test_data_is_refused() -> None:
     measured = measured_of((0, 1))
     measured[1, "", "adversarial_set"].provenance["attacked_data_sha256"] = "another"
     with pytest.raises(InputError, match="of seed 1 was measured with another test data"):
+        gathered(measured)
+
+
+def test_a_set_made_on_another_baseline_is_refused() -> None:
+    measured = measured_of((0, 1))
+    measured[1, "", "adversarial_set"].provenance["attacked_net_sha256"] = "another"
+    with pytest.raises(InputError, match="of seed 1 was measured with another baseline"):
+        gathered(measured)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "what"),
+    [
+        ("verification", "weights_sha256", "net"),
+        ("evaluation", "adversarial_set_sha256", "adversarial set"),
+    ],
+)
+def test_measurements_of_other_weights_or_sets_are_refused(kind: str, key: str, what: str) -> None:
+    measured = measured_of((0, 1))
+    measured[1, "l2", kind][key] = "another"
+    with pytest.raises(InputError, match=f"l2 of seed 1 was measured with another {what} than"):
+        gathered(measured)
+
+
+@pytest.mark.parametrize(
+    ("net", "kind", "key", "value", "what"),
+    [
+        ("l2", "evaluation", "epsilon_sweep", {"0.1": 0.5}, "evaluation.epsilons"),
+        ("l2", "verification", "images", 200, "verification.brief"),
+        ("l2", "verification", "measured", [], "verification.brief"),
+    ],
+)
+def test_seeds_that_were_measured_otherwise_are_refused(
+    net: str, kind: str, key: str, value: object, what: str
+) -> None:
+    measured = measured_of((0, 1))
+    measured[1, net, kind][key] = value
+    with pytest.raises(
+        InputError, match=f"{net} of seed 1 was measured by other {what} than seed 0"
+    ):
+        gathered(measured)
+
+
+def test_sets_of_other_radii_are_not_averaged() -> None:
+    measured = measured_of((0, 1))
+    measured[1, "", "adversarial_set"].provenance["sets"] = {"l2": {"radius": 2.0}}
+    with pytest.raises(InputError, match=r"of seed 1 was measured by other adversarial_set\.sets"):
         gathered(measured)
 
 

@@ -233,6 +233,31 @@ def test_times_that_say_nothing_are_doubted(
     assert not any("relied on" in told for told in costs().values())
 
 
+def test_of_two_epochs_the_quartiles_lie_between_them(
+    summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    details["nets"]["l2"]["curves"]["seconds"] = [[1.0, 10.0]]
+    found = {each.subject: each.measured for each in decide("C4", summary, details)}
+    assert "took less than 3.2 s, a quarter more than 7.8 s" in found["l2: cost"]
+
+
+def test_other_nets_on_points_are_no_standard_nets(
+    summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    penalised = copy.deepcopy(details["nets"]["control"])
+    penalised["curves"] = {"test_accuracy": [[0.5, 0.6, 0.99]], "seconds": [[60.0] * 3]}
+    before = decide("C4", summary, details)
+    details["nets"]["jacobian"] = penalised
+    assert decide("C4", summary, details) == before
+
+
+def test_no_step_is_no_attack(summary: dict[str, Any], details: dict[str, Any]) -> None:
+    before = {claim: decide(claim, summary, details) for claim in ("C3", "C7")}
+    for net, about in details["nets"].items():
+        about["fgsm"]["0"] = over_seeds([1.0 if net == "baseline" else 0.9])
+    assert {claim: decide(claim, summary, details) for claim in ("C3", "C7")} == before
+
+
 def test_epochs_count_however_near_is_meant(
     summary: dict[str, Any], details: dict[str, Any]
 ) -> None:
@@ -307,6 +332,10 @@ def test_less_than_a_control_of_another_start_cant_be_told(
     # against the odds is enough; behind them isn't
     assert parts() == {"l2": None, "linf": True}
     details["nets"]["control"]["trained"]["seed_offset"] = 0
+    assert parts() == {"l2": False, "linf": True}
+    # nor did a net with a seed of its own begin with the baseline's weights
+    details["nets"]["control"]["trained"]["seed_offset"] = 1
+    details["nets"]["l2"]["trained"]["seed_offset"] = 2
     assert parts() == {"l2": False, "linf": True}
 
 

@@ -425,6 +425,18 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
             {"name": "projected_gradient", "relative_step": 1e300},
             r"relative_step is 1e\+300; it must be in \(0, 2\]",
         ),
+        ("evaluation.epsilons", [0], "0 alone is no step"),
+        ("evaluation.epsilons", [0.1, 1e-20], r"evaluation\.epsilons\.?.*must be from 1e-18"),
+        (
+            "nets.control.seed_offset",
+            0,
+            r"nets\.control\.seed_offset: is 0, the baseline's; with the same seed",
+        ),
+        (
+            "nets.control.uncertainty_set",
+            {"name": "l2", "radius": 1.0},
+            r"nets\.control\.uncertainty_set: must be {name: point}",
+        ),
         ("training.watch", {"relative_step": 3.0}, r"training\.watch\.relative_step: .*got 3\.0"),
         ("objectives.pgd.relative_step", 3.0, r"objectives\.pgd\.relative_step: .*got 3\.0"),
         ("training.optimiser.learning_rate", 1e39, r"is 1e\+39; it must be at most 1e\+38"),

@@ -64,6 +64,21 @@ def test_an_input_gradient_can_be_differentiated_once_more() -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-8)
 
 
+def test_a_weight_gradient_can_be_differentiated_by_the_images() -> None:
+    quick, plain = pair(2, 3, 3)
+    x = torch.randn(2, 2, 4, 8, dtype=torch.float64)
+    found = []
+    for net in (quick, plain):
+        leaf = x.clone().requires_grad_(True)
+        wanted = [net.weight, net.bias, leaf]
+        first = torch.autograd.grad(net(leaf).pow(3).sum(), wanted, create_graph=True)
+        # gradient matching: a loss of weight and image gradients together
+        loss = sum(part.square().sum() for part in first)
+        found.append([*first, *torch.autograd.grad(loss, wanted)])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-7)
+
+
 def test_gradients_are_those_of_finite_differences() -> None:
     quick, _ = pair(1, 2, 3)
     x = torch.randn(1, 1, 4, 4, dtype=torch.float64, requires_grad=True)

@@ -56,8 +56,8 @@ def test_what_cannot_be_measured_is_refused_by_name(linear_net, pictures) -> Non
     ):
         with pytest.raises(InputError, match="no images"):
             measure()
-    for epsilon in (float("nan"), -0.1, float("inf")):
-        with pytest.raises(InputError, match=rf"epsilon is {epsilon}; it must be >= 0"):
+    for epsilon in (float("nan"), -0.1, float("inf"), 8):
+        with pytest.raises(InputError, match=rf"epsilon is {epsilon}; it must be in \[0, 1\]"):
             epsilon_sweep(linear_net, *pictures, [0.1, epsilon])
     images, labels = pictures
     for wrong, complaint in (
@@ -86,6 +86,21 @@ def test_what_cannot_be_measured_is_refused_by_name(linear_net, pictures) -> Non
         attack(linear_net, *pictures, {})
     with pytest.raises(InputError, match=r"uncertainty_sets\['foo'\] is a set named 'l2'"):
         attack(linear_net, *pictures, {"foo": ball})
+    with pytest.raises(InputError, match=r"uncertainty_sets\['point'\] is no norm ball"):
+        attack(linear_net, *pictures, {"point": make_uncertainty_set("point")})
+
+
+def test_a_net_of_half_precision_is_measured_but_not_attacked(linear_net, pictures) -> None:
+    # its grid of pixels is coarser than a step of 1/255
+    half = linear_net.bfloat16()
+    assert 0 <= accuracy(half, *pictures) <= 1
+    ball = make_uncertainty_set("linf", radius=1 / 255)
+    for measure in (
+        lambda: epsilon_sweep(half, *pictures, [0.1]),
+        lambda: attack(half, *pictures, {"linf": ball}),
+    ):
+        with pytest.raises(InputError, match=r"bfloat16, too coarse for attacks; .*net\.float\(\)"):
+            measure()
 
 
 def test_a_net_that_gives_probabilities_is_attacked_by_nobody(linear_net, pictures) -> None:
@@ -206,5 +221,5 @@ def test_an_epsilon_named_twice_counts_once(linear_net, pictures) -> None:
 
 @pytest.mark.parametrize("epsilon", ["a", None, "0.1"])
 def test_an_epsilon_that_is_no_number_is_refused(linear_net, pictures, epsilon: object) -> None:
-    with pytest.raises(InputError, match=f"epsilon is {epsilon!r}; it must be >= 0"):
+    with pytest.raises(InputError, match=rf"epsilon is {epsilon!r}; it must be in \[0, 1\]"):
         epsilon_sweep(linear_net, *pictures, [0.1, epsilon])

@@ -75,3 +75,21 @@ def test_floats_are_refused(linear_net: LinearNet) -> None:
         flipped_by_promising_pixels(
             linear_net, torch.rand(2, 3, 2, 2), torch.zeros(2).long(), candidates=2
         )
+
+
+def test_what_is_counted_are_flips_of_right_answers(linear_net: LinearNet) -> None:
+    images = torch.zeros(3, 3, 2, 2, dtype=torch.uint8)
+    for labels in (torch.zeros(3, 1).long(), torch.full((3,), 100), torch.zeros(3), torch.zeros(2)):
+        for count in (
+            lambda labels=labels: flipped_by_any_pixel(linear_net, images, labels),
+            lambda labels=labels: flipped_by_promising_pixels(
+                linear_net, images, labels, candidates=2
+            ),
+        ):
+            with pytest.raises(InputError, match="they must be 3 of the net's classes, 0 to 3"):
+                count()
+    labels = torch.zeros(3, dtype=torch.int64)
+    with pytest.raises(InputError, match="candidates is 0; it must be a whole number"):
+        flipped_by_promising_pixels(linear_net, images, labels, candidates=0)
+    with pytest.raises(InputError, match="batch_size is 0"):
+        flipped_by_any_pixel(linear_net, images, labels, batch_size=0)

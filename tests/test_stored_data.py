@@ -88,13 +88,19 @@ def measured(weights: str) -> dict[str, Any]:
 def test_measurements_of_different_runs_do_not_stand_side_by_side() -> None:
     evaluations = {"baseline": measured("a"), "l2": measured("b")}
     same = {"baseline": measured("a"), "l2": measured("b")}
-    attacked = {"attacked_net_sha256": "a"}
+    attacked = {"attacked_net_sha256": "a", "tensors_sha256": "set"}
     require_one_origin(evaluations, same, attacked)
     require_one_origin(evaluations, {}, attacked)
     with pytest.raises(InputError, match="l2 was evaluated and verified with different weights"):
         require_one_origin(evaluations, {**same, "l2": measured("c")}, attacked)
     with pytest.raises(InputError, match="made on another baseline than the one evaluated"):
-        require_one_origin(evaluations, same, {"attacked_net_sha256": "c"})
+        require_one_origin(evaluations, same, {**attacked, "attacked_net_sha256": "c"})
+    on_one = {net: {**found, "adversarial_set_sha256": "set"} for net, found in evaluations.items()}
+    require_one_origin(on_one, same, attacked)
+    with pytest.raises(InputError, match="l2 was evaluated on another adversarial set"):
+        require_one_origin(
+            {**on_one, "l2": {**measured("b"), "adversarial_set_sha256": "old"}}, same, attacked
+        )
 
 
 def test_a_set_of_other_test_images_measures_nothing() -> None:

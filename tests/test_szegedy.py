@@ -209,6 +209,11 @@ def test_bad_arguments_are_refused() -> None:
         smallest_perturbations(net, x, labels, candidates=0)
     with pytest.raises(InputError, match="from 0 to 1 other than the labels"):
         smallest_perturbations(net, x, labels, targets=labels)
+    for targets in (torch.tensor(1), torch.ones(1).long(), torch.ones(2)):
+        with pytest.raises(InputError, match="they must be 2 classes, as whole numbers"):
+            smallest_perturbations(net, x, labels, targets=targets)
+    with pytest.raises(InputError, match=r"candidates is 2\.5"):
+        smallest_perturbations(net, x, labels, candidates=2.5)
 
 
 def test_a_system_without_threads_ends_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

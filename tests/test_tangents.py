@@ -125,6 +125,9 @@ def test_what_clipping_takes_off_the_plane() -> None:
 
 def test_bad_values_are_refused() -> None:
     images, labels = pictures()
+    planes = TangentPlanes(images, nearest_neighbours(images, labels, 4), dimension=2)
+    with pytest.raises(InputError, match=r"images are torch\.float32; they must be torch\.uint8"):
+        clipping_loss(make_net("mnist_convnet"), images.float() / 255, labels, planes, radius=1.0)
     with pytest.raises(InputError, match="class 0 has only 20 images"):
         nearest_neighbours(images, labels, 20)
     with pytest.raises(InputError, match="neighbours is 0"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from robustify.storage import tensors_sha256
 from robustify.training import DivergenceError, Epoch, Recipe, train
 from robustify.training.course import Course
 from robustify.training.optimisers import Muon, make_descent, make_schedule, orthogonalise
-from robustify.uncertainty import make_uncertainty_set
+from robustify.uncertainty import Point, make_uncertainty_set
 
 from .conftest import LinearNet
 
@@ -327,6 +328,32 @@ def test_bad_recipes_are_refused_by_name() -> None:
         make_descent(LinearNet(2, 2), name="sgd", steps=1, steps_per_epoch=1, learning_rat=1.0)
     with pytest.raises(InputError, match="compile is 'fast'; known: default"):
         Recipe(epochs=1, batch_size=1, optimiser=SGD, compile="fast")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda x, y: (x.float() / 255, y),
+            r"images are torch\.float32; they must be torch\.uint8",
+        ),
+        (lambda x, y: (x, y[:-1]), "labels are .* they must be a class from 0 on of each of"),
+        (lambda x, y: (x, y.int()), r"labels are torch\.int32"),
+        (lambda x, y: (x, y - 1), "they must be a class from 0 on"),
+    ],
+)
+def test_what_nothing_can_be_learned_from_is_refused(change: Callable, words: str) -> None:
+    pictures, labels = change(*images())
+    with pytest.raises(InputError, match=words):
+        train(
+            make_net("mnist_convnet"),
+            pictures,
+            labels,
+            objective=WorstCase(uncertainty_set=Point(), maximiser=make_maximiser()),
+            recipe=Recipe(epochs=1, batch_size=10, optimiser=SGD),
+            seed=0,
+            evaluate=lambda net: 0.0,
+        )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from robustify.errors import InputError
 from robustify.gates import GateError
 from robustify.uncertainty import L2Ball, LinfBall, NormBall
 from robustify.verification import ALL_ATTACKS, Plan, make_plan, survive, verify
+from robustify.verification.examination import examine
 
 from .attacks.conftest import Problem, make_problem
 from .fakes import NotFinite, Probabilities, Rounding
@@ -304,6 +306,27 @@ def test_bad_input_is_refused_by_name_at_every_door(problem: Problem) -> None:
         for door in doors[:2]:
             with pytest.raises(InputError, match=words):
                 door(fake, images, labels)
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda y: y.index_fill(0, torch.tensor([39]), 9), lambda y: y.repeat(2)]
+)
+def test_a_bad_label_is_found_before_any_attack(problem: Problem, wrong: Callable) -> None:
+    class Unwanted(Pgd):
+        def run(self, *_: object, **__: object) -> torch.Tensor:
+            raise AssertionError("an attack began")
+
+    attack = Unwanted(steps=1, restarts=1, relative_step=1.0)
+    labels = wrong(problem.labels)
+    with pytest.raises(InputError, match="labels"):
+        survive(problem.net, problem.images, labels, attack, BALL, batch_size=10, seed=0)
+    with pytest.raises(InputError, match="batch_size is 0"):
+        survive(problem.net, problem.images, problem.labels, attack, BALL, batch_size=0, seed=0)
+
+
+def test_gates_take_two_steps_at_least(problem: Problem) -> None:
+    with pytest.raises(InputError, match="steps is 1; it must be a whole number, at least 2"):
+        examine(problem.net, problem.images, problem.labels, BALL, steps=1, seed=0)
 
 
 def test_the_plan_of_a_net() -> None:

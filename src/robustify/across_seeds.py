@@ -9,11 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from robustify.configuration import BASELINE, POINT, Net, architecture_of, objective_of, training_of
+from robustify.configuration import (
+    BASELINE,
+    CONTROL,
+    POINT,
+    Net,
+    architecture_of,
+    objective_of,
+    training_of,
+)
 from robustify.errors import InputError
 from robustify.ingestion.specification import Specification, specification_of
 from robustify.reporting.statements import ALL_ATTACKS
-from robustify.seeds import CONTROL, summarise
+from robustify.seeds import summarise
 from robustify.significance import Right, compare, over_seeds
 
 Key = tuple[int, str, str]
@@ -49,6 +57,7 @@ def gather(
     for seed in seeds:
         for net in nets:
             _check_data(measured, (seed, net), test_data_sha256)
+            _check_alike(measured, (seed, net), (seeds[0], net))
     _check_training(measured, seeds, nets, settings, images=len(labels))
     on_test_set = [
         {
@@ -193,18 +202,54 @@ def _check_data(measured: Mapping[Key, Any], place: tuple[int, str], test_data_s
     about = measured[seed, net, "predictions"].provenance
     stored = measured[seed, "", "adversarial_set"].provenance["tensors_sha256"]
     weights = measured[seed, net, "evaluation"]["weights_sha256"]
-    attacked = measured[seed, "", "adversarial_set"].provenance["attacked_data_sha256"]
+    made = measured[seed, "", "adversarial_set"].provenance
+    baseline = measured[seed, BASELINE, "evaluation"]["weights_sha256"]
+    verified = measured.get((seed, net, "verification"), {}).get("weights_sha256", weights)
+    evaluated = measured[seed, net, "evaluation"].get("adversarial_set_sha256", stored)
     for what, one, other in (
         ("test data", about["test_data_sha256"], test_data_sha256),
-        ("test data", attacked, test_data_sha256),
+        ("test data", made["attacked_data_sha256"], test_data_sha256),
         ("adversarial set", about["adversarial_set_sha256"], stored),
+        ("adversarial set", evaluated, stored),
         ("net", about["net_sha256"], weights),
+        ("net", verified, weights),
+        ("baseline", made["attacked_net_sha256"], baseline),
     ):
         if one != other:
             raise InputError(
                 f"{net} of seed {seed} was measured with another {what} than is stored; measure again "
                 "with the whole pipeline, or run the experiment of that seed again"
             )
+
+
+def _check_alike(
+    measured: Mapping[Key, Any], place: tuple[int, str], first: tuple[int, str]
+) -> None:
+    """Refuse seeds that were measured otherwise than the first: nothing could be averaged over them."""
+    for what, one, other in zip(
+        ("evaluation.epsilons", "adversarial_set.sets", "verification.brief"),
+        _measured_by(measured, *place),
+        _measured_by(measured, *first),
+        strict=True,
+    ):
+        if one != other:
+            seed, net = place
+            raise InputError(
+                f"{net} of seed {seed} was measured by other {what} than seed {first[0]}; run the experiments of both seeds with the same parameters"
+            )
+
+
+def _measured_by(measured: Mapping[Key, Any], seed: int, net: str) -> tuple[Any, Any, Any]:
+    verification = measured.get((seed, net, "verification"))
+    attacked = verification and (
+        verification["images"],
+        [(row["norm"], row["epsilon"], row["attack"]) for row in verification["measured"]],
+    )
+    return (
+        list(measured[seed, net, "evaluation"]["epsilon_sweep"]),
+        measured[seed, "", "adversarial_set"].provenance["sets"],
+        attacked,
+    )
 
 
 def _check_training(
@@ -223,11 +268,16 @@ def _check_training(
             f"the stored test data have {images} images, the parameters ask for {asked}; run the experiment again"
         )
     for net in nets:
-        wanted = _as_asked(settings, Net(**settings["nets"][net]), specification)
+        asked_net = Net(**settings["nets"][net])
         for seed in seeds:
+            wanted = {
+                **_as_asked(settings, asked_net, specification),
+                "seed": seed + asked_net.seed_offset,
+            }
             trained = measured[seed, net, "predictions"].provenance["trained"]
             for what, value in wanted.items():
-                if trained[what] != value:
+                # predictions of earlier versions don't say the seed
+                if trained.get(what, value) != value:
                     raise InputError(
                         f"{net} of seed {seed} was trained with {what} {trained[what]}, the parameters ask for {value}; "
                         "run the experiment of that seed again"

@@ -26,6 +26,19 @@ def dtype_of(net: nn.Module) -> torch.dtype:
     return next(kinds, torch.float32)
 
 
+def require_full_numbers(net: nn.Module) -> None:
+    """Refuse a net of half precision: its grid of points is coarser than an attack's steps, which would flatter it.
+
+    Raises:
+        InputError: naming the precision.
+    """
+    kind = dtype_of(net)
+    if kind in (torch.float16, torch.bfloat16):
+        raise InputError(
+            f"the net's numbers are {kind}, too coarse for attacks; give it as net.float()"
+        )
+
+
 def _state(net: nn.Module) -> Iterator[Tensor]:
     return chain(net.parameters(), net.buffers())
 

@@ -86,6 +86,7 @@ def _kept(entries: Any) -> Any:
 
 _WithoutDropped = BeforeValidator(_kept)
 BASELINE = "baseline"
+CONTROL = "control"
 POINT = "point"
 WORST_CASE = "worst_case"
 # what needs the tangent planes of the training images
@@ -274,7 +275,7 @@ def needs_tangent_planes(shared: Mapping[str, Any], net: Net) -> bool:
 class AdversarialSet(_Strict):
     """Uncertainty sets, by name, that the stored adversarial examples come from."""
 
-    sets: dict[str, dict[str, Any]] = Field(min_length=1)
+    sets: Annotated[dict[str, dict[str, Any]], _WithoutDropped] = Field(min_length=1)
 
     @field_validator("sets")
     @classmethod
@@ -301,6 +302,13 @@ class Evaluation(_Strict):
     """What is measured of every net."""
 
     epsilons: Epsilons
+
+    @field_validator("epsilons")
+    @classmethod
+    def _with_a_step(cls, epsilons: list[float]) -> list[float]:
+        if max(epsilons) == 0:
+            raise ValueError("0 alone is no step; name a larger one, too")
+        return epsilons
 
 
 class ProjectedGradientAttack(_Strict):
@@ -594,7 +602,7 @@ class Experiment(_Strict):
             )
         if baseline is not None and baseline.fed_back is not None:
             yield "nets.baseline.fed_back", "the baseline can't be fed examples made against it"
-
+        yield from self._no_control()
         for name in self.paper.nets:
             if name not in self.nets:
                 yield (
@@ -609,6 +617,21 @@ class Experiment(_Strict):
                 if needs_tangent_planes(self.objective.model_dump(), net):
                     key = f"across_seeds.transfer.nets.{name}"
                     yield key, "nets that only transfer is measured on have no tangent planes"
+
+    def _no_control(self) -> Iterator[tuple[str, str]]:
+        baseline, control = self.nets.get(BASELINE), self.nets.get(CONTROL)
+        if baseline is None or control is None:
+            return
+        if control.uncertainty_set.name != POINT:
+            yield (
+                f"nets.{CONTROL}.uncertainty_set",
+                "must be {name: point}: it is a second baseline",
+            )
+        if control.seed_offset == baseline.seed_offset:
+            yield (
+                f"nets.{CONTROL}.seed_offset",
+                f"is {control.seed_offset}, the baseline's; with the same seed it would be the same net",
+            )
 
     def _architectures_out_of_place(self) -> Iterator[tuple[str, str]]:
         for key, net in self.all_nets.values():

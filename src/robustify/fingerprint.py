@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parent
 # what dvc.yaml lists as the code of a training, too
 CODE = (
     "answers.py",
+    "images.py",
     "intervals.py",
     "logits.py",
     "machine/devices.py",

@@ -20,12 +20,13 @@ from robustify.answers import (
     device_of,
     pixels,
     require_batch_size,
+    require_full_numbers,
 )
 from robustify.errors import InputError
 from robustify.logits import are_probabilities
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
-from robustify.uncertainty import LinfBall, Point, UncertaintySet, perturbation_norm
+from robustify.uncertainty import LinfBall, NormBall, Point, UncertaintySet, perturbation_norm
 
 Key = TypeVar("Key")
 
@@ -55,7 +56,7 @@ def accuracy(net: nn.Module, images: Tensor, labels: Tensor) -> float:
     Raises:
         ValueError: if there are no images.
     """
-    _require_measurable(net, images, labels)
+    require_measurable(net, images, labels)
     return float((predict(net, images) == labels).double().mean())
 
 
@@ -80,11 +81,13 @@ def epsilon_sweep(
 
     Raises:
         ValueError: if there are no images, pixels or labels are out of range, an output isn't finite, the net gives the
-            probabilities of a softmax, or an epsilon is negative or not finite.
+            probabilities of a softmax or computes in half precision, or an epsilon isn't in [0, 1].
     """
     for epsilon in epsilons:
-        if not isinstance(epsilon, int | float) or not 0 <= epsilon < float("inf"):
-            raise InputError(f"epsilon is {epsilon!r}; it must be >= 0 and finite")
+        if not isinstance(epsilon, int | float) or not 0 <= epsilon <= 1:
+            raise InputError(
+                f"epsilon is {epsilon!r}; it must be in [0, 1], the range of a pixel: 8 of 255 values are 8 / 255"
+            )
     sets = {
         epsilon: LinfBall(radius=epsilon) if epsilon > 0 else Point()
         for epsilon in dict.fromkeys(epsilons)
@@ -111,10 +114,10 @@ def one_step_accuracies(
 
     Raises:
         InputError: if there are no images, pixels or labels are out of range, an output isn't finite, or the net gives the
-            probabilities of a softmax.
+            probabilities of a softmax or computes in half precision.
     """
     require_batch_size(batch_size)
-    _require_measurable(net, images, labels, attacked=True)
+    require_measurable(net, images, labels, attacked=True)
     device = device_of(net)
     right = dict.fromkeys(uncertainty_sets, 0)
     with evaluation_mode(net), full_precision():
@@ -187,10 +190,10 @@ def attack(
 
     Raises:
         ValueError: if there are no images or no sets, pixels or labels are out of range, an output isn't finite, the net gives
-            the probabilities of a softmax, or a name isn't that of its set.
+            the probabilities of a softmax or computes in half precision, or a name isn't that of its set, or of no ball.
     """
     require_batch_size(batch_size)
-    _require_measurable(net, images, labels, attacked=True)
+    require_measurable(net, images, labels, attacked=True)
     if not uncertainty_sets:
         raise InputError("uncertainty_sets is empty; give at least one")
     for name, uncertainty_set in uncertainty_sets.items():
@@ -198,6 +201,8 @@ def attack(
             raise InputError(
                 f"uncertainty_sets[{name!r}] is a set named {uncertainty_set.name!r}; use that name"
             )
+        if not isinstance(uncertainty_set, NormBall):
+            raise InputError(f"uncertainty_sets[{name!r}] is no norm ball; it can't be attacked")
     device = device_of(net)
     found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in uncertainty_sets}
     with evaluation_mode(net), full_precision():
@@ -250,11 +255,24 @@ def survives_rounding(net: nn.Module, examples: AdversarialExamples) -> Tensor:
 
 
 @torch.no_grad()
-def _require_measurable(
+def require_measurable(
     net: nn.Module, images: Tensor, labels: Tensor, *, attacked: bool = False
 ) -> None:
+    """Refuse what would be measured as something that it isn't; a look at two answers.
+
+    Args:
+        net: maps images in [0, 1] to logits.
+        images: uint8 or float in [0, 1], shape (N, C, H, W).
+        labels: true classes, shape (N,).
+        attacked: whether gradients of the loss are to be followed, so that probabilities and half precision won't do.
+
+    Raises:
+        InputError: naming what is wrong.
+    """
     if len(images) == 0:
         raise InputError("accuracy of no images is undefined; the set is empty")
+    if attacked:
+        require_full_numbers(net)
     if images.dtype != torch.uint8 and not bool(((images >= 0) & (images <= 1)).all()):
         raise InputError(
             "images hold values outside [0, 1]; they must be uint8, or floats in [0, 1]"

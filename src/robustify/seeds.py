@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from robustify.configuration import BASELINE
+from robustify.configuration import BASELINE, CONTROL
 from robustify.significance import Right, bootstrap_interval, by_image, compare, over_seeds
 
-CONTROL = "control"
 _BOOTSTRAP_SEED = 0
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from robustify.answers import BATCH_SIZE, device_of, pixels
+from robustify.answers import BATCH_SIZE, device_of, pixels, require_batch_size
 from robustify.errors import InputError
 from robustify.images import require_bytes
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
-from robustify.measurement import predict
+from robustify.measurement import predict, require_measurable
 
 
 def flipped_by_promising_pixels(
@@ -37,9 +37,14 @@ def flipped_by_promising_pixels(
         bool, shape (N,), on the CPU.
 
     Raises:
-        InputError: if the images aren't uint8, or an answer isn't finite.
+        InputError: if the images aren't uint8, labels aren't classes of the net, a number is below 1, or an answer isn't finite or
+            a probability.
     """
     require_bytes(images)
+    require_batch_size(batch_size)
+    if type(candidates) is not int or candidates < 1:
+        raise InputError(f"candidates is {candidates!r}; it must be a whole number, at least 1")
+    require_measurable(net, images, labels, attacked=True)
     device = device_of(net)
     found = []
     with evaluation_mode(net), full_precision():
@@ -73,11 +78,14 @@ def flipped_by_any_pixel(
         bool, shape (N,), on the CPU.
 
     Raises:
-        InputError: if the images aren't uint8, or an answer isn't finite.
+        InputError: if the images aren't uint8, labels aren't classes of the net, ``batch_size`` is below 1, or an answer isn't finite
+            or a probability.
     """
     require_bytes(images)
+    require_batch_size(batch_size)
+    require_measurable(net, images, labels, attacked=True)
+    right = predict(net, images, batch_size=batch_size) == labels.cpu()
     device = device_of(net)
-    right = predict(net, images) == labels
     flipped = torch.zeros(len(images), dtype=torch.bool)
     with evaluation_mode(net), full_precision():
         for index in right.nonzero()[:, 0].tolist():

@@ -98,8 +98,8 @@ def smallest_perturbations(
     """
     counts = {"search_steps": search_steps, "iterations": iterations, "batch_size": batch_size}
     for name, value in {**counts, "candidates": 1 if candidates is None else candidates}.items():
-        if value < 1:
-            raise InputError(f"{name} is {value}; it must be at least 1")
+        if type(value) is not int or value < 1:
+            raise InputError(f"{name} is {value!r}; it must be a whole number, at least 1")
     if len(images) == 0:
         raise InputError("there are no images to perturb")
     logits = checked_logits(net, images, labels, batch_size=batch_size)
@@ -312,7 +312,11 @@ def _wrong_classes(
     if targets is None:
         ranked = logits.scatter(1, labels[:, None], -torch.inf).argsort(dim=1, descending=True)
         return ranked[:, : min(candidates or classes, classes - 1)]
-    wanted = targets.to(labels.device)
+    if targets.is_floating_point() or targets.shape != labels.shape:
+        raise InputError(
+            f"targets are {targets.dtype} of shape {tuple(targets.shape)}; they must be {len(labels)} classes, as whole numbers"
+        )
+    wanted = targets.to(labels.device, torch.int64)
     if bool(((wanted < 0) | (wanted >= classes) | (wanted == labels)).any()):
         raise InputError(f"targets must be classes from 0 to {classes - 1} other than the labels")
     return wanted[:, None]

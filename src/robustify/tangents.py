@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from robustify.answers import device_of
 from robustify.errors import InputError
+from robustify.images import require_bytes
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.uncertainty import TangentBall
@@ -138,6 +139,7 @@ def clipping_loss(
         ``clipped_length``, the mean l2 norm of the clipped step as a share of the radius, and
         ``off_plane``, the mean share of the clipped step's own norm that is orthogonal to the plane.
     """
+    require_bytes(images)
     device = device_of(net)
     chosen = torch.linspace(0, len(images) - 1, min(count, len(images))).long()
     lengths, shares = [], []

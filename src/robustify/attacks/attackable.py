@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from robustify.answers import BATCH_SIZE, dtype_of, logits_of
-from robustify.errors import InputError
+from robustify.answers import BATCH_SIZE, logits_of, require_full_numbers
 from robustify.gates import labels_are_in_range, outputs_are_logits, pixels_are_in_range
-
-
-def require_full_numbers(net: nn.Module) -> None:
-    """Refuse a net of half precision: its grid of points is coarser than an attack's steps, which would flatter it.
-
-    Raises:
-        InputError: naming the precision.
-    """
-    kind = dtype_of(net)
-    if kind in (torch.float16, torch.bfloat16):
-        raise InputError(
-            f"the net's numbers are {kind}, too coarse for attacks; give it as net.float()"
-        )
 
 
 def checked_logits(

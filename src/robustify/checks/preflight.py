@@ -80,6 +80,8 @@ class _Preflight:
             yield from self._member(key, net)
         for norm, ball in experiment.adversarial_set.sets.items():
             yield from self._ball(f"adversarial_set.sets.{norm}", norm, ball)
+        for epsilon in filter(None, experiment.evaluation.epsilons):
+            yield from self._ball("evaluation.epsilons", "linf", {"radius": epsilon})
         yield from self._across_seeds()
         for name in ("brief", "full"):
             depth = getattr(experiment.verification, name)

@@ -12,9 +12,8 @@ from robustify.claims import sections
 from robustify.claims.markdown import table
 from robustify.claims.rules import CLAIMS, Claim, Finding, robust_nets, verdict_of
 from robustify.claims.stored import AUTHORS, Beginning, Stored
-from robustify.configuration import BASELINE
+from robustify.configuration import BASELINE, CONTROL
 from robustify.reporting.titles import COMPLETE
-from robustify.seeds import CONTROL
 from robustify.verified_results import key_of
 
 WANTED_SEEDS = 3

@@ -11,9 +11,8 @@ from statistics import median, quantiles
 from typing import Any, Literal
 
 from robustify.across_seeds import BEST
-from robustify.configuration import BASELINE
+from robustify.configuration import BASELINE, CONTROL
 from robustify.levels import size_label
-from robustify.seeds import CONTROL
 
 Verdict = Literal[
     "held",
@@ -140,10 +139,12 @@ def recovers_the_set(summary: Mapping[str, Any], details: Mapping[str, Any]) -> 
 
 
 def _starts_elsewhere(nets: Mapping[str, Any], net: str) -> bool:
-    """Return whether a net is known to have had another seed than the control."""
+    """Return whether a net is known to have had the baseline's seed, and the control another."""
     # stored by earlier versions, details don't say it
-    seeds = [nets[name].get("trained", {}).get("seed_offset") for name in (net, CONTROL)]
-    return None not in seeds and seeds[0] != seeds[1]
+    own, baseline, control = (
+        nets[name].get("trained", {}).get("seed_offset") for name in (net, BASELINE, CONTROL)
+    )
+    return None not in (own, control) and own == baseline != control
 
 
 def harder_to_attack(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list[Finding]:
@@ -152,7 +153,7 @@ def harder_to_attack(summary: Mapping[str, Any], details: Mapping[str, Any]) -> 
     plain = [nets[net] for net in (BASELINE, CONTROL) if net in nets]
     found = []
     for net in robust_nets(details):
-        sweep, others = nets[net]["fgsm"], [other["fgsm"] for other in plain]
+        sweep, others = _under_steps(nets[net]), [_under_steps(other) for other in plain]
         leads, settled = _leads(sweep, others), _ahead_in_every_seed(sweep, others)
         widest = max(leads, key=lambda epsilon: leads[epsilon])
         found.append(
@@ -165,6 +166,11 @@ def harder_to_attack(summary: Mapping[str, Any], details: Mapping[str, Any]) -> 
             )
         )
     return found
+
+
+def _under_steps(net: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a net's sweep without ε = 0, which is no step."""
+    return {size: found for size, found in net["fgsm"].items() if float(size) > 0}
 
 
 def _leads(
@@ -216,7 +222,8 @@ def _under_other_steps(net: Mapping[str, Any], plain: Sequence[Mapping[str, Any]
 def about_twice_an_epoch(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list[Finding]:
     """C4: seconds an epoch against standard training, and epochs until a net is near its final accuracy."""
     nets = details["nets"]
-    plain = {net: about for net, about in nets.items() if about["trains_on_points"]}
+    # others on points may have a penalty, or more images
+    plain = {net: nets[net] for net in (BASELINE, CONTROL) if net in nets}
     standard = _mean(map(_seconds, plain.values()))
     found = []
     for net in robust_nets(details):
@@ -362,8 +369,8 @@ def linf_is_best(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list
         f"on {net} (p by seed: {_p_values(tests[net])})"
         for net in others
     )
-    sweep = nets[BEST]["fgsm"]
-    sweeps = [nets[net]["fgsm"] for net in others]
+    sweep = _under_steps(nets[BEST])
+    sweeps = [_under_steps(nets[net]) for net in others]
     ahead, settled = _ahead(_leads(sweep, sweeps)), _ahead_in_every_seed(sweep, sweeps)
     return [
         Finding(
@@ -463,7 +470,9 @@ def _uneven(nets: Mapping[str, Mapping[str, Any]]) -> str:
     """Return a doubt where epochs of one net took very unlike times."""
     for name, net in nets.items():
         seconds = [second for curve in net["curves"]["seconds"] for second in curve]
-        low, _, high = quantiles(seconds, n=4) if len(seconds) > 1 else seconds * 3
+        low, _, high = (
+            quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
+        )
         if high > UNEVEN * low:
             return f"; not to be relied on: a quarter of {name}'s epochs took less than {low:.1f} s, a quarter more than {high:.1f} s, as other work on the machine would have it"
     return ""

@@ -10,12 +10,11 @@ import pandas as pd
 
 from robustify.claims.markdown import table as markdown_table
 from robustify.claims.stored import Beginning, Stored, titled
-from robustify.configuration import BASELINE
+from robustify.configuration import BASELINE, CONTROL
 from robustify.levels import size_label
 from robustify.reporting.comparison import attacked_columns, heading
 from robustify.reporting.report import spread_in_per_cent
 from robustify.reporting.titles import COMPLETE
-from robustify.seeds import CONTROL
 from robustify.uncertainty import STEPS
 
 PAPER_TABLES = {"mnist": "Table 1", "cifar": "Table 2"}

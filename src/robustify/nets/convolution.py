@@ -18,8 +18,7 @@ class ImageConvolution(nn.Conv2d):
 
     Values and gradients are those of ``torch.nn.Conv2d``. A library's input gradient of few channels is slow on a CPU (one output
     channel leaves most of a vector empty); here it is computed for blocks of pixels at once, as a convolution whose stride is a block and
-    which has an output channel for each of its pixels, see :func:`input_gradient_in_blocks`. It can be differentiated once more in weights and
-    images. Not supported is the other order: differentiating a weight gradient by the images.
+    which has an output channel for each of its pixels, see :func:`input_gradient_in_blocks`. Gradients can be differentiated once more in weights and images.
 
     Args:
         in_channels: of the images.
@@ -46,14 +45,33 @@ class _InputGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, output: Tensor, x: Tensor, weight: Tensor) -> Tensor:
         ctx.dtype = x.dtype
-        ctx.save_for_backward(weight)
+        ctx.save_for_backward(x, weight)
         return output.view_as(output)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        (weight,) = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        x, weight = ctx.saved_tensors
         by_input = input_gradient_in_blocks(gradient, weight.to(gradient.dtype))
-        return gradient, by_input.to(ctx.dtype), None
+        once_more = torch.is_grad_enabled() and ctx.needs_input_grad[2]
+        by_weight = cast(Tensor, _WeightGradient.apply(x, gradient, weight)) if once_more else None
+        return gradient, by_input.to(ctx.dtype), by_weight
+
+
+class _WeightGradient(torch.autograd.Function):
+    """Zero, with the derivative by the images that the library's weight gradient lacks, for it is given them detached."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gradient: Tensor, weight: Tensor) -> Tensor:
+        ctx.dtype = x.dtype
+        ctx.save_for_backward(gradient)
+        return torch.zeros_like(weight)
+
+    @staticmethod
+    def backward(ctx: Any, direction: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        # ⟨direction, weight gradient⟩ is linear in the images: the convolution with the direction for weights
+        by_images = input_gradient_in_blocks(gradient, direction.to(gradient.dtype))
+        return by_images.to(ctx.dtype), None, None
 
 
 def input_gradient_in_blocks(

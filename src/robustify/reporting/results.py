@@ -24,15 +24,23 @@ def require_one_origin(
         adversarial_set: provenance of the set.
 
     Raises:
-        InputError: if a net was verified with other weights than it was evaluated with, or the set was made on
-            another baseline.
+        InputError: if a net was verified with other weights than it was evaluated with, or evaluated on another set, or the
+            set was made on another baseline.
     """
     weights = {net: found["weights_sha256"] for net, found in evaluations.items()}
+    stored = adversarial_set["tensors_sha256"]
     for net, found in verifications.items():
         if found["weights_sha256"] != weights[net]:
             raise InputError(
                 f"{net} was evaluated and verified with different weights: what lies there is of different runs; run the whole "
                 "experiment again (nets that are there are loaded, not trained)"
+            )
+    for net, found in evaluations.items():
+        # stored by earlier versions, an evaluation doesn't say it
+        if found.get("adversarial_set_sha256", stored) != stored:
+            raise InputError(
+                f"{net} was evaluated on another adversarial set than the one stored; run the whole experiment again (nets that are "
+                "there are loaded, not trained)"
             )
     if BASELINE in weights and adversarial_set["attacked_net_sha256"] != weights[BASELINE]:
         raise InputError(

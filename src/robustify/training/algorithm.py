@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from robustify.errors import InputError
+from robustify.images import require_bytes
 from robustify.machine.allocator import keep_freed_memory
 from robustify.machine.devices import choose_device
 from robustify.machine.interruption import Interruption
@@ -70,12 +71,14 @@ def train(
         One record an epoch; the last weights are those of the last epoch unless another one is ``kept``.
 
     Raises:
-        InputError: if the recipe holds out more images than a class has, or any where the objective needs
+        InputError: if images aren't uint8 or labels aren't their classes, if the recipe holds out more images than a class has, or any where the objective needs
             tangent planes, or watches a set that is no ball.
         DivergenceError: if the loss or a weight isn't finite, or the loss is huge; names epoch, step and last good checkpoint.
         OutOfMemoryError: if a step needs more memory than there is; names what to lower.
         KeyboardInterrupt: after Ctrl-C.
     """
+    require_bytes(images)
+    _require_classes(labels, len(images))
     keep_freed_memory()
     device = device or choose_device()
     trained_on, selection = _hold_out(images, labels, objective, recipe)
@@ -115,6 +118,14 @@ def train(
             interruption.raise_if_requested()
     net.eval()
     return course.records
+
+
+def _require_classes(labels: Tensor, images: int) -> None:
+    if labels.dtype != torch.int64 or labels.shape != (images,) or bool((labels < 0).any()):
+        raise InputError(
+            f"labels are {labels.dtype} of shape {tuple(labels.shape)}; they must be a class from 0 on of each of {images} images, "
+            "as torch.int64"
+        )
 
 
 def _hold_out(

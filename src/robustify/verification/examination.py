@@ -10,10 +10,16 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from robustify.answers import BATCH_SIZE, device_of, dtype_of, logits_of, pixels
+from robustify.answers import (
+    BATCH_SIZE,
+    device_of,
+    dtype_of,
+    logits_of,
+    pixels,
+    require_full_numbers,
+)
 from robustify.attacks import ApgdTargeted, Attack, Pgd, robust_accuracy
-from robustify.attacks.attackable import require_full_numbers
-from robustify.attacks.base import ascend, ball_in_box
+from robustify.attacks.base import ascend, ball_in_box, require_at_least
 from robustify.attacks.losses import cross_entropy, margin
 from robustify.errors import InputError
 from robustify.gates import (
@@ -79,6 +85,7 @@ def examine(
     """
     if len(images) == 0:
         raise InputError("there are no images to examine; give at least one")
+    require_at_least(2, steps=steps)
     require_full_numbers(net)
     pixels_are_in_range(images).require()
     logits = logits_of(net, images, batch_size=batch_size)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from robustify.answers import device_of, logits_of, pixels
 from robustify.attacks import Attack, AttackState, Progress, robust_accuracy
+from robustify.attacks.attackable import checked_logits
 from robustify.attacks.base import ball_in_box
 from robustify.errors import InputError
 from robustify.fingerprint import VERIFICATION_CODE, fingerprint
@@ -101,6 +102,8 @@ def survive(
     if len(images) == 0:
         raise InputError("robust accuracy of no images is undefined; the set is empty")
     ball = ball_in_box(uncertainty_set)
+    # each portion would be looked at only when its turn comes
+    checked_logits(net, images, labels, batch_size=batch_size)
     store = _Store(folder, _key(net, images, labels, attack, ball, batch_size, seed))
     found, begun = store.read()
     with tqdm(total=len(images), desc=title, unit="image", mininterval=1) as bar:

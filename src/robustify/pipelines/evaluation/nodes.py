@@ -60,5 +60,6 @@ def evaluate_net(
         "radius": uncertainty_set.get("radius", 0.0),
         "seed": model.provenance["seed"],
         "weights_sha256": model.provenance["tensors_sha256"],
+        "adversarial_set_sha256": adversarial_set.provenance["tensors_sha256"],
         "seconds": round(time.perf_counter() - started, 2),
     }

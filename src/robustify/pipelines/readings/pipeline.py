@@ -6,7 +6,7 @@ from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
-from robustify.configuration import BASELINE, POINT, Experiment
+from robustify.configuration import BASELINE, POINT, TANGENT_SET, Experiment
 from robustify.pipelines.objectives.pipeline import attack
 from robustify.pipelines.readings.nodes import compare_readings, measure_sizes
 
@@ -20,9 +20,11 @@ def create_pipeline(experiment: str, parameters: Experiment) -> Pipeline:
         experiment: its name.
         parameters: its parameters, with ``readings``.
     """
-    names = parameters.nets_with("readings.nets")
+    # the readings are of a ball and the pixel box: a tangent plane has no exact step
     robust = tuple(
-        name for name in names if parameters.all_nets[name][1].uncertainty_set.name != POINT
+        name
+        for name in parameters.nets_with("readings.nets")
+        if parameters.all_nets[name][1].uncertainty_set.name not in (POINT, TANGENT_SET)
     )
     return sum(
         (attack(experiment, name, group="readings", output=ROBUSTNESS) for name in robust),

@@ -47,6 +47,7 @@ def measure_net(
                 **{key: model.provenance[key] for key in TRAINED},
                 "architecture": model.architecture,
                 "images": model.provenance["training_data"]["images"],
+                "seed": model.provenance["seed"],
             },
             "test_data_sha256": test_data.provenance["tensors_sha256"],
             "adversarial_set_sha256": adversarial_set.provenance["tensors_sha256"],
