@@ -337,9 +337,10 @@ def test_bad_recipes_are_refused_by_name() -> None:
             lambda x, y: (x.float() / 255, y),
             r"images are torch\.float32; they must be torch\.uint8",
         ),
-        (lambda x, y: (x, y[:-1]), "labels are .* they must be a class from 0 on of each of"),
+        (lambda x, y: (x, y[:-1]), "labels are .* they must be the class of each of"),
         (lambda x, y: (x, y.int()), r"labels are torch\.int32"),
-        (lambda x, y: (x, y - 1), "they must be a class from 0 on"),
+        (lambda x, y: (x, y - 1), "they must be the class of each of .* 0 to 9"),
+        (lambda x, y: (x, y + 9), "they must be the class of each of .* 0 to 9"),
     ],
 )
 def test_what_nothing_can_be_learned_from_is_refused(change: Callable, words: str) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from robustify.answers import logits_of
 from robustify.errors import InputError
 from robustify.images import require_bytes
 from robustify.machine.allocator import keep_freed_memory
@@ -78,7 +79,7 @@ def train(
         KeyboardInterrupt: after Ctrl-C.
     """
     require_bytes(images)
-    _require_classes(labels, len(images))
+    _require_classes(labels, len(images), classes=logits_of(net, images[:2]).shape[1])
     keep_freed_memory()
     device = device or choose_device()
     trained_on, selection = _hold_out(images, labels, objective, recipe)
@@ -120,11 +121,12 @@ def train(
     return course.records
 
 
-def _require_classes(labels: Tensor, images: int) -> None:
-    if labels.dtype != torch.int64 or labels.shape != (images,) or bool((labels < 0).any()):
+def _require_classes(labels: Tensor, images: int, *, classes: int) -> None:
+    fits = labels.dtype == torch.int64 and labels.shape == (images,)
+    if not fits or bool(((labels < 0) | (labels >= classes)).any()):
         raise InputError(
-            f"labels are {labels.dtype} of shape {tuple(labels.shape)}; they must be a class from 0 on of each of {images} images, "
-            "as torch.int64"
+            f"labels are {labels.dtype} of shape {tuple(labels.shape)}; they must be the class of each of {images} images, 0 to "
+            f"{classes - 1}, as torch.int64"
         )
 
 
