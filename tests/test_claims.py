@@ -552,6 +552,17 @@ def test_what_fewer_images_gain_stands_where_the_gain_is_asked_for(
     first = make_page(data, docs).read_text().partition("### C1")[2].partition("### C2")[0]
     assert "Why not on MNIST: where there is more to overfit, nets gain; so it may be that" in first
     assert "MNIST, `conf/few`, 6,000 training images gone through 20 times (below): l2 +" in first
+    # what else is unlike could be why, too
+    other = {**trained(6000), "environment": "few"}
+    other["nets"]["l2"]["uncertainty_set"] = {"name": "l2", "radius": 0.02}
+    other["nets"]["baseline"]["trained"]["objective"] = {"label_smoothing": 0.1}
+    store(data, "mnist/few", summary, other)
+    first = make_page(data, docs).read_text().partition("### C1")[2].partition("### C2")[0]
+    assert (
+        "where there is more to overfit, nets gain (radii of l2 0.02 and label smoothing of 0.1 instead of 0); so it may be that "
+        "3 epochs overfit nothing that a regulariser could mend, or that these settings matter."
+        in first
+    )
 
 
 def test_smallest_perturbations_of_the_complete_data_are_shown(

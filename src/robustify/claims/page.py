@@ -13,6 +13,7 @@ from robustify.claims.markdown import table
 from robustify.claims.rules import CLAIMS, Claim, Finding, robust_nets, verdict_of
 from robustify.claims.stored import AUTHORS, Beginning, Stored
 from robustify.configuration import BASELINE, CONTROL
+from robustify.levels import size_label
 from robustify.reporting.titles import COMPLETE
 from robustify.verified_results import key_of
 
@@ -176,7 +177,7 @@ def _best_found(
         there = [claim.decide(other.summary, other.details) for other in fewer]
         yield from map(_from_fewer_images, fewer, there)
         if not any(finding.holds for finding in found[one.name]):
-            yield f"Why not on {one.title}: {_why_none(one, there)}"
+            yield f"Why not on {one.title}: {_why_none(one, [*zip(fewer, there, strict=True)])}"
 
 
 def _images(one: Stored) -> int:
@@ -191,15 +192,40 @@ def _from_fewer_images(one: Stored, found: Sequence[Finding]) -> str:
     return f"{one.title}, {_images(one):,} training images gone through {epochs} times (below): {measured}."
 
 
-def _why_none(one: Stored, from_fewer: Sequence[Sequence[Finding]]) -> str:
+def _why_none(one: Stored, from_fewer: Sequence[tuple[Stored, Sequence[Finding]]]) -> str:
     """Return what is known of why no net is more accurate than the baseline."""
     epochs = len(one.details["nets"][BASELINE]["curves"]["test_accuracy"][0])
     guess = f"{epochs} epochs overfit nothing that a regulariser could mend"
     if not from_fewer:
         return f"that isn't known. A guess that wasn't put to a test: {guess}."
-    if any(finding.holds for found in from_fewer for finding in found):
-        return f"where there is more to overfit, nets gain; so it may be that {guess}."
+    for other, found in from_fewer:
+        if any(finding.holds for finding in found):
+            unlike = _trained_otherwise(one, other)
+            how, besides = (
+                (f" ({unlike})", ", or that these settings matter") if unlike else ("", "")
+            )
+            return f"where there is more to overfit, nets gain{how}; so it may be that {guess}{besides}."
     return f"that isn't known. It isn't only that {guess}: where there is more to overfit, no net gains either."
+
+
+def _trained_otherwise(one: Stored, other: Stored) -> str:
+    """Return in words which radii and which label smoothing the other's nets were trained with, where they aren't this one's."""
+    ours, theirs = one.details["nets"], other.details["nets"]
+    radii = [
+        f"{net} {size_label(theirs[net]['uncertainty_set']['radius'])}"
+        for net in theirs
+        if net in ours
+        and theirs[net]["uncertainty_set"].get("radius")
+        != ours[net]["uncertainty_set"].get("radius")
+    ]
+    smoothing, usual = (
+        nets[BASELINE].get("trained", {}).get("objective", {}).get("label_smoothing", 0.0)
+        for nets in (theirs, ours)
+    )
+    unlike = [f"radii of {', '.join(radii)}"] if radii else []
+    if smoothing != usual:
+        unlike.append(f"label smoothing of {smoothing:g} instead of {usual:g}")
+    return " and ".join(unlike)
 
 
 def _most_accurate(table: pd.DataFrame) -> str:
