@@ -53,6 +53,8 @@ def test_precision_follows_the_hardware_unless_it_is_named(
     assert devices.choose_precision("auto", device) == expected
     assert devices.choose_precision("bfloat16", device) == torch.bfloat16
     assert devices.choose_precision("float32", device) == torch.float32
+    # what the CPU can says nothing of another device
+    assert devices.choose_precision("auto", torch.device("mps")) == torch.float32
     with pytest.raises(InputError, match="'float16'; known: auto, bfloat16, float32"):
         devices.choose_precision("float16", device)
 

@@ -49,7 +49,8 @@ def test_the_tables_norms_are_the_distances_to_the_hyperplane() -> None:
     assert row["median_norm"] == pytest.approx(
         (distance.sort().values[2] + distance.sort().values[3]).item() / 2, rel=5e-3
     )
-    assert row["mean_distortion"] == pytest.approx(row["mean_norm"] / math.sqrt(12), abs=1e-5)
+    # rounded to five digits, of a norm rounded to four
+    assert row["mean_distortion"] == pytest.approx(row["mean_norm"] / math.sqrt(12), abs=2e-5)
 
 
 def test_a_net_that_no_image_flips_has_no_mean_and_an_infinite_median() -> None:
