@@ -51,6 +51,13 @@ def test_blocks_of_any_shape_give_the_librarys_gradient(block: tuple[int, int], 
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
+def test_square_blocks_keep_the_layout() -> None:
+    # which kernels compute the next pass, and so its last bits, hangs on it
+    gradient = torch.randn(3, 4, 8, 12).contiguous(memory_format=torch.channels_last)
+    found = input_gradient_in_blocks(gradient, torch.randn(4, 2, 3, 3), (4, 4))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_an_input_gradient_can_be_differentiated_once_more() -> None:
     quick, plain = pair(2, 3, 3)
     x = torch.randn(2, 2, 4, 8, dtype=torch.float64)
