@@ -739,6 +739,7 @@ def test_readings_end_in_what_they_say_of_the_default() -> None:
     table = pd.DataFrame(
         {
             "norm": ["l1", "l1", "l2", "l2", "linf"],
+            "radius": [2.0, 2.0, 1.2, 1.2, 0.1],
             "step": ["box_aware", "literal", "box_aware", "unclipped", "box_aware"],
             "test_accuracy": [99.3, 99.1, 99.4, 99.5, 99.4],
             "adversarial_set_accuracy": [70.0, 60.0, 80.0, 79.0, 80.0],
@@ -752,11 +753,31 @@ def test_readings_end_in_what_they_say_of_the_default() -> None:
     ]
 
 
+def test_readings_of_other_radii_are_not_compared() -> None:
+    table = pd.DataFrame(
+        {
+            "norm": ["l2"] * 4,
+            "radius": [1.0, 1.0, 2.0, 2.0],
+            "step": ["box_aware", "literal", "box_aware", "literal"],
+            "test_accuracy": [99.5, 99.4, 99.0, 99.2],
+            "adversarial_set_accuracy": [70.0, 69.0, 80.0, 79.0],
+        }
+    )
+    assert list(conclusions(table)) == [
+        "l2 1: no other reading is ahead of the exact step in any column shown here.",
+        "l2 2: ahead of the exact step literal by 0.20 (test set).",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
         ("docs/results/mnist_objectives.csv", "", "isn't a table"),
-        ("docs/results/mnist_objectives.csv", "net,environment\n", "has no nets"),
+        ("docs/results/mnist_objectives.csv", "net,objective,options,uncertainty_set,radius,test_accuracy,adversarial_set_accuracy,pgd_images\n", "has no nets"),
+        ("docs/results/mnist_objectives.csv", "net,epoch\nl2,1\n", "lacks the columns adversarial_set_accuracy, objective"),
+        ("docs/results/mnist_readings.csv", "net,step\nl2,literal\n", "lacks the columns adversarial_set_accuracy, norm"),
+        ("docs/results/mnist_smallest_perturbations.csv", "images\n3\n", "lacks the columns net"),
+        ("docs/results/mnist_paper_first_epochs.csv", "net,seconds\nl2,3.0\n", "lacks the columns epoch, loss, test_accuracy"),
         ("data/08_reporting/mnist/objectives.csv", "", "isn't a table"),
         ("data/08_reporting/mnist/across_seeds/summary.json", "{", "isn't readable"),
         ("data/08_reporting/mnist/across_seeds/details.json", "[]", "doesn't hold best_on_adversarial_set, environment"),

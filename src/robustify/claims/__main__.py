@@ -34,6 +34,31 @@ READINGS = "_readings"
 DISTANCES = "_smallest_perturbations"
 BEGINNING = "_first_epochs"
 
+# what the page takes of each table
+_COLUMNS = {
+    OBJECTIVES: {
+        "net",
+        "objective",
+        "options",
+        "uncertainty_set",
+        "radius",
+        "test_accuracy",
+        "adversarial_set_accuracy",
+        "pgd_images",
+    },
+    READINGS: {
+        "net",
+        "norm",
+        "step",
+        "radius",
+        "set_size",
+        "test_accuracy",
+        "adversarial_set_accuracy",
+    },
+    DISTANCES: {"net"},
+    BEGINNING: {"net", "epoch", "loss", "test_accuracy"},
+}
+
 
 def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
     """Copy what ``NAME_seeds`` and the pipelines of single tables stored into ``docs`` and write the page; return its path.
@@ -57,6 +82,7 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
         try:
             _collect(data, fresh)
             stored = _load(fresh)
+            beginnings = _beginnings(fresh, stored)
             verified = stored_entries(fresh / VERIFIED.name)
         except InputError as error:
             # of the copy, whose original is what can be mended
@@ -65,7 +91,7 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
             raise InputError(
                 f"no results in {data} or {results}; make them by kedro run --pipeline=mnist_seeds"
             )
-        text = render(stored, verified, _beginnings(fresh, stored))
+        text = render(stored, verified, beginnings)
         for path in sorted(fresh.iterdir()):
             with replacing(results / path.name) as temporary:
                 shutil.copyfile(path, temporary)
@@ -80,7 +106,9 @@ def _collect(data: Path, results: Path) -> None:
         _copy_seeds(folder, results, folder.name, COMPLETE)
         for table in (OBJECTIVES, READINGS, DISTANCES):
             _copy_table(
-                folder / f"{table.removeprefix('_')}.csv", results / f"{folder.name}{table}.csv"
+                folder / f"{table.removeprefix('_')}.csv",
+                results / f"{folder.name}{table}.csv",
+                _COLUMNS[table],
             )
         for settings in sorted(folder.glob("*/")):
             _copy_seeds(settings, results, f"{folder.name}_{settings.name}", settings.name)
@@ -151,9 +179,9 @@ _DRAWN = {
 }
 
 
-def _copy_table(path: Path, copy: Path) -> None:
+def _copy_table(path: Path, copy: Path, columns: set[str]) -> None:
     # a table of an earlier version doesn't say what it was made with
-    table = _read_table(path)
+    table = _read_table(path, columns)
     if table is not None and set(table.get("environment", ())) == {COMPLETE}:
         _write(copy, path.read_text())
 
@@ -167,9 +195,9 @@ def _load(results: Path) -> list[Stored]:
             name.removesuffix(f"_{details['environment']}"),
             summary=_read(results / f"{name}.json", _PARTS["summary"]),
             details=details,
-            objectives=_read_table(results / f"{name}{OBJECTIVES}.csv"),
-            readings=_read_table(results / f"{name}{READINGS}.csv"),
-            distances=_read_table(results / f"{name}{DISTANCES}.csv"),
+            objectives=_table_of(results, name, OBJECTIVES),
+            readings=_table_of(results, name, READINGS),
+            distances=_table_of(results, name, DISTANCES),
             figures=tuple(
                 f"{RESULTS}/{path.name}"
                 for path in sorted(results.glob(f"{name}_*.png"))
@@ -185,12 +213,14 @@ def _beginnings(results: Path, stored: list[Stored]) -> list[Beginning]:
     """Return what was begun of other settings and isn't stored in full."""
     in_full = {(one.name, one.environment) for one in stored}
     return [
-        Beginning(one, environment, pd.read_csv(path))
+        Beginning(one, environment, beginning)
         for one in stored
         if one.environment == COMPLETE
         for path in sorted(results.glob(f"{one.name}_*{BEGINNING}.csv"))
         for environment in [path.stem.removesuffix(BEGINNING).removeprefix(f"{one.name}_")]
         if (one.name, environment) not in in_full
+        for beginning in [_read_table(path, _COLUMNS[BEGINNING])]
+        if beginning is not None
     ]
 
 
@@ -204,7 +234,11 @@ def _read(path: Path, keys: set[str]) -> dict[str, Any]:
     return found
 
 
-def _read_table(path: Path) -> pd.DataFrame | None:
+def _table_of(results: Path, name: str, table: str) -> pd.DataFrame | None:
+    return _read_table(results / f"{name}{table}.csv", _COLUMNS[table])
+
+
+def _read_table(path: Path, columns: set[str]) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
@@ -212,7 +246,9 @@ def _read_table(path: Path) -> pd.DataFrame | None:
     except ValueError as error:
         # pandas' errors of empty and of broken files are of that kind
         raise InputError(f"{path} isn't a table ({error}); make it again") from error
-    if "net" not in table or table.empty:
+    if lacking := columns - set(table.columns):
+        raise InputError(f"{path} lacks the columns {', '.join(sorted(lacking))}; make it again")
+    if table.empty:
         raise InputError(f"{path} has no nets; make it again")
     return table
 

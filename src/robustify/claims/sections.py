@@ -244,17 +244,33 @@ def readings(one: Stored) -> str:
 
 
 def _default(table: pd.DataFrame) -> str:
-    """Return for which norms the default, the exact step, is the most accurate on the test set."""
+    """Return for which balls the default, the exact step, is the most accurate on the test set."""
     best = {
-        norm: rows.loc[rows["test_accuracy"] == rows["test_accuracy"].max(), "step"]
-        for norm, rows in table.groupby("norm", sort=False)
+        ball: {
+            row["step"]
+            for row in rows
+            if row["test_accuracy"] == max(each["test_accuracy"] for each in rows)
+        }
+        for ball, rows in _by_ball(table).items()
     }
-    ahead = [str(norm) for norm, steps in best.items() if set(steps) == {STEPS[0]}]
+    ahead = [ball for ball, steps in best.items() if steps == {STEPS[0]}]
     names = f" ({', '.join(ahead)})" if ahead else ""
     return (
         f"The default is the exact step, {STEPS[0]}, which solves Eq. 11 over ball and box: of the readings it is the most accurate on the test set for "
-        f"{len(ahead)} of {len(best)} norms{names}. That is one seed."
+        f"{len(ahead)} of {len(best)} balls{names}. That is one seed."
     )
+
+
+def _by_ball(table: pd.DataFrame) -> dict[str, list[dict[Any, Any]]]:
+    """Return the nets trained on each ball, by its norm, or norm and radius where the norm has several."""
+    balls: dict[tuple[str, float], list[dict[Any, Any]]] = {}
+    for row in table.to_dict("records"):
+        balls.setdefault((row["norm"], row["radius"]), []).append(row)
+    norms = [norm for norm, _ in balls]
+    return {
+        norm if norms.count(norm) == 1 else f"{norm} {size_label(radius)}": rows
+        for (norm, radius), rows in balls.items()
+    }
 
 
 def _rows_of_nets(table: pd.DataFrame, shown: Sequence[str]) -> list[list[str]]:
@@ -282,12 +298,11 @@ def _failed(row: Mapping[Any, Any]) -> bool:
 
 
 def conclusions(table: pd.DataFrame) -> Iterator[str]:
-    """Yield what each norm's rows say of the default, the exact step."""
+    """Yield what each ball's rows say of the default, the exact step."""
     columns = ("test_accuracy", "adversarial_set_accuracy", *attacked_columns(table))
-    rows = table.to_dict("records")
-    for norm in dict.fromkeys(row["norm"] for row in rows):
-        exact = [row for row in rows if row["norm"] == norm and row["step"] == STEPS[0]]
-        others = [row for row in rows if row["norm"] == norm and row["step"] != STEPS[0]]
+    for ball, rows in _by_ball(table).items():
+        exact = [row for row in rows if row["step"] == STEPS[0]]
+        others = [row for row in rows if row["step"] != STEPS[0]]
         if not exact or not others:
             continue
         ahead = [
@@ -298,9 +313,9 @@ def conclusions(table: pd.DataFrame) -> Iterator[str]:
             if best[column] > reference
         ]
         yield (
-            f"{norm}: ahead of the exact step {', '.join(ahead)}."
+            f"{ball}: ahead of the exact step {', '.join(ahead)}."
             if ahead
-            else f"{norm}: no other reading is ahead of the exact step in any column shown here."
+            else f"{ball}: no other reading is ahead of the exact step in any column shown here."
         )
 
 
