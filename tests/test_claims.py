@@ -24,7 +24,8 @@ NETS = {"baseline": "point", "control": "point", "l2": "l2", "linf": "linf"}
 def paired(difference: float, p_value: float, low: float = 0.0, high: float = 0.1) -> dict:
     each = {"difference": difference, "p_value": p_value}
     return {
-        "difference": over_seeds([difference]),
+        # over seeds 0.0025 to either side, for three of them
+        "difference": over_seeds([difference - 0.001, difference, difference + 0.001]),
         "by_seed": [each],
         "by_image": [{"images": 150, "only_first": 40, "only_second": 10, "p_value": p_value}],
         "interval": [low, high],
@@ -174,6 +175,21 @@ def put(tree: Any, path: str, value: Any) -> None:
     [
         # the interval reaches 0: more accurate, but not more than chance
         ("C1", "summary", "tests/test_set/l2/interval", [-0.001, 0.02], "in part"),
+        # another seed may have a net that is worse, if this one is better on more images than chance
+        (
+            "C1",
+            "summary",
+            "tests/test_set/l2/difference",
+            over_seeds([0.001, 0.01, 0.019]),
+            "in part",
+        ),
+        (
+            "C1",
+            "summary",
+            "tests/test_set/l2/difference",
+            over_seeds([0.01]),
+            "held where it can be told",
+        ),
         ("C2", "summary", "tests/adversarial_set/l2/by_seed/0/p_value", 0.06, "in part"),
         ("C2", "summary", "tests/adversarial_set/l2/by_seed/0/difference", -0.2, "in part"),
         ("C2", "summary", "tests/adversarial_set/l2/by_image/0/p_value", 0.06, "in part"),
@@ -379,7 +395,14 @@ def test_nothing_holds_where_no_net_does(summary: dict[str, Any], details: dict[
         summary["tests"]["test_set"][net] = paired(-0.01, 0.01, -0.02, -0.001)
     found = decide("C1", summary, details)
     assert verdict_of(found) == "not held"
-    assert "−1.00 (95 % interval −2.00 to −0.10" in found[0].measured
+    assert (
+        "−1.00 (95 % interval over images −2.00 to −0.10, over seeds −1.25 to −0.75;"
+        in found[0].measured
+    )
+    summary["tests"]["test_set"]["l2"]["difference"] = over_seeds([-0.01])
+    alone = decide("C1", summary, details)[0]
+    assert alone.holds is False
+    assert "over seeds none, of one;" in alone.measured
 
 
 def store(data: Path, name: str, summary: Any, details: Any) -> None:

@@ -4,10 +4,17 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, norm
+from scipy.stats import bootstrap, norm, ttest_1samp
 
 from robustify.errors import InputError
-from robustify.significance import bootstrap_interval, by_image, compare, mcnemar, over_seeds
+from robustify.significance import (
+    bootstrap_interval,
+    by_image,
+    compare,
+    interval_over_seeds,
+    mcnemar,
+    over_seeds,
+)
 
 
 def binomial_tail(successes: int, trials: int) -> float:
@@ -90,3 +97,18 @@ def test_bad_values_are_refused() -> None:
         bootstrap_interval(np.empty(0), generator=generator)
     with pytest.raises(InputError, match="no seeds"):
         over_seeds([])
+
+
+def test_the_interval_over_seeds_is_students() -> None:
+    values = [0.11, 0.29, 0.72]
+    peer = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert interval_over_seeds(values) == pytest.approx((peer.low, peer.high))
+    # a table's t for 2 degrees of freedom, and the spread by hand: mean 2, deviation 1
+    assert interval_over_seeds([1.0, 2.0, 3.0], confidence=0.9) == pytest.approx(
+        (2 - 2.920 / 3**0.5, 2 + 2.920 / 3**0.5), abs=1e-3
+    )
+    assert interval_over_seeds([0.3]) is None
+    with pytest.raises(InputError, match=r"confidence is 1\.5"):
+        interval_over_seeds(values, confidence=1.5)
+    with pytest.raises(InputError, match="over no seeds"):
+        interval_over_seeds([])

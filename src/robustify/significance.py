@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 from robustify.errors import InputError
 
@@ -178,3 +178,27 @@ def over_seeds(values: Sequence[float]) -> dict[str, Any]:
         raise InputError("mean over no seeds is undefined")
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return {"mean": float(np.mean(values)), "std": spread, "values": list(values)}
+
+
+def interval_over_seeds(
+    values: Sequence[float], *, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """Return Student's t interval of the mean over all seeds that there might be (Student, 1908); None of a single seed.
+
+    A bootstrap over images says how sure it is that these very nets differ. Nets that differ in their
+    seed alone do, too, so for what holds of a way of training the spread over seeds counts.
+
+    Args:
+        values: one a seed.
+        confidence: of the interval, in (0, 1).
+
+    Raises:
+        InputError: if there are no values or the confidence is out of range.
+    """
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}; it must be in (0, 1)")
+    over = over_seeds(values)
+    if over["std"] is None:
+        return None
+    reach = float(t.ppf((1 + confidence) / 2, len(values) - 1)) * over["std"] / len(values) ** 0.5
+    return over["mean"] - reach, over["mean"] + reach
