@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, norm, ttest_1samp
+from scipy.stats import bootstrap, norm
+from scipy.stats import t as student
 
 from robustify.errors import InputError
 from robustify.significance import (
@@ -99,16 +100,40 @@ def test_bad_values_are_refused() -> None:
         over_seeds([])
 
 
-def test_the_interval_over_seeds_is_students() -> None:
-    values = [0.11, 0.29, 0.72]
-    peer = ttest_1samp(values, 0).confidence_interval(0.95)
-    assert interval_over_seeds(values) == pytest.approx((peer.low, peer.high))
-    # a table's t for 2 degrees of freedom, and the spread by hand: mean 2, deviation 1
-    assert interval_over_seeds([1.0, 2.0, 3.0], confidence=0.9) == pytest.approx(
-        (2 - 2.920 / 3**0.5, 2 + 2.920 / 3**0.5), abs=1e-3
-    )
-    assert interval_over_seeds([0.3]) is None
+def test_the_interval_over_seeds_is_welchs() -> None:
+    # means 2 and 5, variances 1 and 4, so 1/3 and 4/4 of the means; their degrees of freedom by Welch and Satterthwaite
+    first, second = [1.0, 2.0, 3.0], [3.0, 4.0, 5.0, 8.0]
+    spread = np.var(second, ddof=1) / 4
+    freedom = (1 / 3 + spread) ** 2 / ((1 / 3) ** 2 / 2 + spread**2 / 3)
+    reach = student.ppf(0.975, freedom) * (1 / 3 + spread) ** 0.5
+    assert interval_over_seeds(first, second) == pytest.approx((-3 - reach, -3 + reach))
+    low, high = interval_over_seeds(first, second, confidence=0.5) or (0, 0)
+    assert -3 - reach < low < -3 < high < -3 + reach
+
+
+def test_the_interval_over_seeds_misses_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(3)
+    found = [
+        interval_over_seeds(list(generator.normal(1, 1, 3)), list(generator.normal(0, 1, 4)))
+        for _ in range(2000)
+    ]
+    missed = sum(not low <= 1 <= high for low, high in filter(None, found)) / len(found)
+    # about three standard errors of 5 % in 2,000
+    assert missed == pytest.approx(0.05, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [([0.3], [0.1, 0.2]), ([0.3, 0.2], [0.1]), ([0.3, 0.3], [0.1, 0.2]), ([0.3, 0.2], [0.1] * 3)],
+)
+def test_too_little_over_seeds_has_no_interval(first: list[float], second: list[float]) -> None:
+    assert interval_over_seeds(first, second) is None
+
+
+def test_what_has_no_interval_over_seeds_is_refused() -> None:
     with pytest.raises(InputError, match=r"confidence is 1\.5"):
-        interval_over_seeds(values, confidence=1.5)
+        interval_over_seeds([0.1, 0.2], [0.1, 0.3], confidence=1.5)
+    with pytest.raises(InputError, match="isn't finite"):
+        interval_over_seeds([0.1, math.nan], [0.1, 0.3])
     with pytest.raises(InputError, match="over no seeds"):
-        interval_over_seeds([])
+        interval_over_seeds([], [0.1, 0.3])

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest, ttest_ind
 
 from robustify.errors import InputError
 
 Right = npt.NDArray[np.bool_]
+# accuracies that are the same but for their last bits
+_NO_SPREAD = 1e-12
 
 
 @dataclass(frozen=True)
@@ -181,24 +183,31 @@ def over_seeds(values: Sequence[float]) -> dict[str, Any]:
 
 
 def interval_over_seeds(
-    values: Sequence[float], *, confidence: float = 0.95
+    first: Sequence[float], second: Sequence[float], *, confidence: float = 0.95
 ) -> tuple[float, float] | None:
-    """Return Student's t interval of the mean over all seeds that there might be (Student, 1908); None of a single seed.
+    """Return Welch's interval of the difference between two ways of training, over all seeds that there might be (Welch, 1947).
 
     A bootstrap over images says how sure it is that these very nets differ. Nets that differ in their
     seed alone do, too, so for what holds of a way of training the spread over seeds counts.
 
     Args:
-        values: one a seed.
+        first: one number a net trained the first way, say its accuracy.
+        second: the same of the second way; each net once.
         confidence: of the interval, in (0, 1).
 
+    Returns:
+        The interval of the first mean less the second; None where there are fewer than two nets of either way, or one way's
+        don't differ at all, which a few rounded numbers may do by chance.
+
     Raises:
-        InputError: if there are no values or the confidence is out of range.
+        InputError: if there are no values, one isn't finite, or the confidence is out of range.
     """
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence}; it must be in (0, 1)")
-    over = over_seeds(values)
-    if over["std"] is None:
+    if not np.isfinite([*first, *second]).all():
+        raise InputError(f"a value over seeds isn't finite: {[*first, *second]}")
+    spreads = [over_seeds(values)["std"] for values in (first, second)]
+    if any(spread is None or spread < _NO_SPREAD for spread in spreads):
         return None
-    reach = float(t.ppf((1 + confidence) / 2, len(values) - 1)) * over["std"] / len(values) ** 0.5
-    return over["mean"] - reach, over["mean"] + reach
+    interval = ttest_ind(first, second, equal_var=False).confidence_interval(confidence)
+    return float(interval.low), float(interval.high)
