@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 
 from .conftest import PROJECT
@@ -58,6 +59,7 @@ def test_the_tables_are_those_of_seed_0(experiment: str) -> None:
         ("mnist", ["control", "l1", "l2", "linf"], "adversarial_set_accuracy", 1),
         ("cifar", ["baseline", "l2", "linf"], "test_accuracy", 2),
         ("mnist_few_images", ["baseline", "l1", "l2", "linf"], "test_accuracy", 2),
+        ("cifar_few_images", ["baseline", "control", "l2", "linf"], "test_accuracy", 2),
     ],
 )
 def test_means_and_deviations_are_those_of_the_seeds(
@@ -78,7 +80,36 @@ def test_gains_on_fewer_images_are_those_stored() -> None:
     gains = [f"{100 * tests[net]['difference']['mean']:.2f}" for net in ("l1", "l2", "linf")]
     written = "l1, l2 and l∞ training gain {}, {} and {} points of test accuracy".format(*gains)
     assert written in " ".join(README.split())
-    tests = stored("cifar_few_images")["tests"]["test_set"]
-    l2, linf = (f"{100 * tests[net]['difference']['mean']:.2f}" for net in ("l2", "linf"))
-    assert f"l∞ training gains {linf} points and l2 training {l2}" in " ".join(README.split())
-    assert f"l∞ training gains {linf} points and l2 training {l2}" in " ".join(FINDINGS.split())
+
+
+def test_what_fewer_images_of_cifar_gain_is_that_of_all_standard_nets() -> None:
+    nets = stored("cifar_few_images")["nets"]
+    base, control, l2, linf = (
+        nets[net]["test_accuracy"]["values"] for net in ("baseline", "control", "l2", "linf")
+    )
+    # the control of a seed is the baseline of the next
+    assert control[:-1] == base[1:]
+    readme = " ".join(README.split())
+    standard = np.mean([*base, control[-1]])
+    gain, loss = (
+        f"{100 * sign * (np.mean(values) - standard):.2f}" for sign, values in ((1, linf), (-1, l2))
+    )
+    assert (
+        f"six seeds), without label smoothing and at smaller radii, l∞ training gains {gain} points"
+        in readme
+    )
+    assert f"points over standard nets and l2 training loses {loss}," in readme
+    assert f"all seven standard nets l∞ training gains {gain} points" in FINDINGS
+    assert f"l2 training loses {loss}." in FINDINGS
+    first, last = (
+        f"{100 * (np.mean(linf[three]) - np.mean(base[three])):.2f} points above"
+        for three in (slice(3), slice(3, 6))
+    )
+    assert f"have the l∞ net {first} the baseline" in FINDINGS
+    assert f"Seeds 3 to 5 have it {last}." in FINDINGS
+    sweeps = [stored("cifar_few_images_details")["nets"][net]["fgsm"] for net in ("l2", "linf")]
+    ahead = [
+        min(np.subtract(swept["values"], sweeps[1][epsilon]["values"])) > 0
+        for epsilon, swept in sweeps[0].items()
+    ]
+    assert f"one l∞ step, at {sum(ahead)} of {len(ahead)} values of ε in every seed" in FINDINGS
