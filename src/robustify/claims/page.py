@@ -296,7 +296,7 @@ def _by_the_last_epoch(others: Sequence[Stored]) -> Iterator[str]:
     """Yield which settings' C1 the accuracy of the last epoch decides, where many epochs are alike."""
     long = [one.title for one in others if any(_late_means(one))]
     if long:
-        yield f"C1 of {' and '.join(long)} is decided by the nets of the last epoch; leads over the last {LATE} epochs are in that section."
+        yield f"C1 of {' and '.join(long)} looks at the nets of the last epoch; leads over the last {LATE} epochs are in that section."
 
 
 def _late_means(one: Stored) -> Iterator[str]:
