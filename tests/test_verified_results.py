@@ -104,7 +104,6 @@ def test_an_entry_has_what_was_run_and_null_for_the_rest(tmp_path: Path) -> None
 
 def test_a_command_is_named_only_if_a_configuration_measures_just_that(tmp_path: Path) -> None:
     changes: dict[str, dict[str, Any]] = {
-        "images": {"images": 500},
         "radius": {"radius": 0.25},
         "attacks": {"measured": STRONG["measured"][:2]},
         "options": {"attacks": {**ATTACKS, "pgd_20": {**ATTACKS["pgd_20"], "steps": 21}}},
@@ -130,6 +129,15 @@ def test_entries_of_nets_measured_elsewhere_stay_and_others_are_replaced(tmp_pat
     (tmp_path / "nowhere").mkdir()
     assert run(tmp_path / "nowhere", output) == [cifar, mnist]
     assert run(tmp_path / "here", output) == [cifar, first]
+
+
+def test_the_command_asks_for_the_images_that_there_were(tmp_path: Path) -> None:
+    store(tmp_path, "mnist", "linf_strong", {**STRONG, "images": 500})
+    (entry,) = run(tmp_path, tmp_path / "verification.json")
+    assert entry["command"] == (
+        "kedro run --pipeline=mnist_verification --namespaces=mnist.linf_strong_full_verification"
+        " --env=robust --params=mnist.verification.full.images=500"
+    )
 
 
 def test_what_is_of_fewer_images_replaces_nothing(

@@ -222,17 +222,25 @@ def _command(
     found: Mapping[str, Any],
     environments: Environments,
 ) -> str | None:
-    for name, experiments in environments.items():
-        if experiment in experiments and _makes(experiments[experiment], net, found):
-            chosen = "" if name == "base" else f" --env={name}"
-            return (
-                f"kedro run --pipeline={experiment}_verification"
-                f" --namespaces={experiment}.{net}_full_verification{chosen}"
-            )
+    """Return what makes this verification again, by a configuration as it stands or on another number of images."""
+    images: int = found["images"]
+    for besides in ("", f" --params={experiment}.verification.full.images={images}"):
+        for name, experiments in environments.items():
+            if experiment in experiments and _makes(
+                experiments[experiment], net, found, images=images if besides else None
+            ):
+                chosen = "" if name == "base" else f" --env={name}"
+                return (
+                    f"kedro run --pipeline={experiment}_verification"
+                    f" --namespaces={experiment}.{net}_full_verification{chosen}{besides}"
+                )
     return None
 
 
-def _makes(experiment: Experiment, net: str, found: Mapping[str, Any]) -> bool:
+def _makes(
+    experiment: Experiment, net: str, found: Mapping[str, Any], *, images: int | None
+) -> bool:
+    """Return whether the experiment's full verification is this one, on its own number of images or on those given."""
     from robustify.verification import make_plan
 
     depth = experiment.verification.full
@@ -246,11 +254,11 @@ def _makes(experiment: Experiment, net: str, found: Mapping[str, Any]) -> bool:
         for attack in plan.attacks_in(ball)
     }
     measured = {(*_ball(row), row["attack"]) for row in found["measured"]}
-    images = min(depth.images, experiment.data.test_images or depth.images)
+    asked = images or depth.images
     return (
         uncertainty_set == found["uncertainty_set"]
         and found["attacks"] == {name: one.model_dump() for name, one in depth.attacks.items()}
-        and images == found["images"]
+        and min(asked, experiment.data.test_images or asked) == found["images"]
         and planned == {entry for entry in measured if entry[2] != _SUMMARY}
     )
 
