@@ -34,7 +34,7 @@ READINGS = "_readings"
 DISTANCES = "_smallest_perturbations"
 BEGINNING = "_first_epochs"
 
-# what the page takes of each table
+# kinds of tables, and what the page takes of each
 _COLUMNS = {
     OBJECTIVES: {
         "net",
@@ -108,7 +108,7 @@ def _collect(data: Path, results: Path) -> None:
             _copy_table(
                 folder / f"{table.removeprefix('_')}.csv",
                 results / f"{folder.name}{table}.csv",
-                _COLUMNS[table],
+                table,
             )
         for settings in sorted(folder.glob("*/")):
             _copy_seeds(settings, results, f"{folder.name}_{settings.name}", settings.name)
@@ -179,9 +179,9 @@ _DRAWN = {
 }
 
 
-def _copy_table(path: Path, copy: Path, columns: set[str]) -> None:
+def _copy_table(path: Path, copy: Path, kind: str) -> None:
     # a table of an earlier version doesn't say what it was made with
-    table = _read_table(path, columns)
+    table = _read_table(path, kind)
     if table is not None and set(table.get("environment", ())) == {COMPLETE}:
         _write(copy, path.read_text())
 
@@ -195,9 +195,9 @@ def _load(results: Path) -> list[Stored]:
             name.removesuffix(f"_{details['environment']}"),
             summary=_read(results / f"{name}.json", _PARTS["summary"]),
             details=details,
-            objectives=_table_of(results, name, OBJECTIVES),
-            readings=_table_of(results, name, READINGS),
-            distances=_table_of(results, name, DISTANCES),
+            objectives=_read_table(results / f"{name}{OBJECTIVES}.csv", OBJECTIVES),
+            readings=_read_table(results / f"{name}{READINGS}.csv", READINGS),
+            distances=_read_table(results / f"{name}{DISTANCES}.csv", DISTANCES),
             figures=tuple(
                 f"{RESULTS}/{path.name}"
                 for path in sorted(results.glob(f"{name}_*.png"))
@@ -219,7 +219,7 @@ def _beginnings(results: Path, stored: list[Stored]) -> list[Beginning]:
         for path in sorted(results.glob(f"{one.name}_*{BEGINNING}.csv"))
         for environment in [path.stem.removesuffix(BEGINNING).removeprefix(f"{one.name}_")]
         if (one.name, environment) not in in_full
-        for beginning in [_read_table(path, _COLUMNS[BEGINNING])]
+        for beginning in [_read_table(path, BEGINNING)]
         if beginning is not None
     ]
 
@@ -234,11 +234,7 @@ def _read(path: Path, keys: set[str]) -> dict[str, Any]:
     return found
 
 
-def _table_of(results: Path, name: str, table: str) -> pd.DataFrame | None:
-    return _read_table(results / f"{name}{table}.csv", _COLUMNS[table])
-
-
-def _read_table(path: Path, columns: set[str]) -> pd.DataFrame | None:
+def _read_table(path: Path, kind: str) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
@@ -246,7 +242,7 @@ def _read_table(path: Path, columns: set[str]) -> pd.DataFrame | None:
     except ValueError as error:
         # pandas' errors of empty and of broken files are of that kind
         raise InputError(f"{path} isn't a table ({error}); make it again") from error
-    if lacking := columns - set(table.columns):
+    if lacking := _COLUMNS[kind] - set(table.columns):
         raise InputError(f"{path} lacks the columns {', '.join(sorted(lacking))}; make it again")
     if table.empty:
         raise InputError(f"{path} has no nets; make it again")
