@@ -183,7 +183,7 @@ def put(tree: Any, path: str, value: Any) -> None:
             "summary",
             "tests/test_set/l2/interval",
             [-0.001, 0.02],
-            "held where it can be told",
+            "held where decided",
         ),
         # the same mean, but such seeds that another net may be worse
         (
@@ -191,7 +191,7 @@ def put(tree: Any, path: str, value: Any) -> None:
             "summary",
             "nets/l2/test_accuracy",
             over_seeds([0.96, 0.98, 1.0]),
-            "held where it can be told",
+            "held where decided",
         ),
         # the interval below 0 over images, not over seeds
         (
@@ -199,7 +199,7 @@ def put(tree: Any, path: str, value: Any) -> None:
             "summary",
             "tests/test_set/l2/interval",
             [-0.02, -0.001],
-            "held where it can be told",
+            "held where decided",
         ),
         ("C2", "summary", "tests/adversarial_set/l2/by_seed/0/p_value", 0.06, "in part"),
         ("C2", "summary", "tests/adversarial_set/l2/by_seed/0/difference", -0.2, "in part"),
@@ -254,8 +254,8 @@ def test_times_that_say_nothing_are_doubted(
     assert "relied on" not in told["linf: cost"]
     nets["baseline"]["curves"]["seconds"] = [[10.0, 30.0, 10.0, 30.0]]
     assert all("relied on" in told for told in costs().values())
-    # parts that can't be told have no say
-    assert verdict_of(decide("C4", summary, details)) == "held where it can be told"
+    # undecided parts have no say
+    assert verdict_of(decide("C4", summary, details)) == "held where decided"
     nets["l2"]["curves"]["seconds"] = nets["baseline"]["curves"]["seconds"] = [[20.0]]
     assert not any("relied on" in told for told in costs().values())
 
@@ -379,7 +379,7 @@ def test_transfer_says_nothing_of_poor_classifiers(
         "l2 examples of baseline, control, l2: nets of the same architecture": True,
         "l2 examples of baseline, control, l2, linf: nets of another architecture": None,
     }
-    assert verdict_of(decide("C6", summary, details)) == "held where it can be told"
+    assert verdict_of(decide("C6", summary, details)) == "held where decided"
 
 
 def test_leads_under_other_steps_are_told_and_the_better_standard_net_counts(
@@ -473,7 +473,7 @@ def test_the_page_is_made_of_stored_files_and_the_same_again(
     assert {path: path.read_bytes() for path in docs.rglob("*") if path.is_file()} == files
     assert "1 seed: 0" in text
     assert "| l2 | 0.5 | 98.00 | 99.28 | 80.00 | 76.55 |" in text
-    assert "### C1: can't be told" in text
+    assert "### C1: undecided" in text
     assert "### C2: held" in text
     assert "transfer between architectures hasn't been measured" in text
     assert "MNIST: transfer of l1 and linf examples: `mnist.across_seeds.transfer.sets`" in text
@@ -572,7 +572,7 @@ def test_other_settings_have_a_section_of_their_own_and_no_say_in_the_verdicts(
     assert "kedro run --env=paper --pipeline=mnist_seeds" in section
     assert "50.00" in section
     assert (
-        "Verdicts as under `conf/base`: C2, C3, C4, C6, C7; others: C1 can't be told, there held; C5 not measured, there held."
+        "Verdicts as under `conf/base`: C2, C3, C4, C6, C7; others: C1 undecided, there held; C5 not measured, there held."
         in section
     )
     missing = "* MNIST: the authors' settings, `conf/paper`, in full: `kedro run --env=paper --pipeline=mnist_robust`\n"
@@ -586,7 +586,7 @@ def test_other_settings_have_a_section_of_their_own_and_no_say_in_the_verdicts(
     assert verdicts.splitlines()[2:] == [
         "|  | seeds | C1 | C2 | C3 | C4 | C5 | C6 | C7 |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-        "| MNIST, `conf/paper` | 0 | can't be told | held | held | held | not measured | held | held |",
+        "| MNIST, `conf/paper` | 0 | undecided | held | held | held | not measured | held | held |",
     ]
     rest = f"{before}### C1{after}"
     assert rest == alone.replace(missing, "").replace(once, once + ", the settings of `conf/paper`")
@@ -627,7 +627,7 @@ def test_what_fewer_images_gain_stands_where_the_gain_is_asked_for(
     )
     store(data, "mnist/few", unsure, {**trained(6000), "environment": "few"})
     first = make_page(data, docs).read_text().partition("### C1")[2].partition("### C2")[0]
-    assert "that isn't known. Where there is more to overfit, gains can't be told from" in first
+    assert "that isn't known. Where there is more to overfit, no gain is larger than" in first
     one = copy.deepcopy(summary)
     lose(one, "l2")
     store(data, "mnist/few", one, {**trained(6000), "environment": "few"})
@@ -833,7 +833,7 @@ def test_readings_end_in_what_they_say_of_the_default() -> None:
         }
     )
     assert list(conclusions(table)) == [
-        "l1: no other reading is ahead of the exact step in any column shown here.",
+        "l1: no other reading is ahead of the exact step in any accuracy shown here.",
         "l2: ahead of the exact step unclipped by 0.10 (test set), unclipped by 2.50 (PGD, ε = 0.1).",
     ]
 
@@ -849,7 +849,7 @@ def test_readings_of_other_radii_are_not_compared() -> None:
         }
     )
     assert list(conclusions(table)) == [
-        "l2 1: no other reading is ahead of the exact step in any column shown here.",
+        "l2 1: no other reading is ahead of the exact step in any accuracy shown here.",
         "l2 2: ahead of the exact step literal by 0.20 (test set).",
     ]
 

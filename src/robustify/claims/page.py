@@ -44,7 +44,7 @@ def render(
         _HEAD,
         _runs(stored),
         "## The claims",
-        "Each claim is decided by the rule in its section. Held means that all of its parts count, not held that none does, in part all else; parts that can't be told have no say.",
+        "Each claim is decided by the rule in its section. Held means that all of its parts count, not held that none does, in part all else; undecided parts have no say.",
         _verdicts(stored, decided),
         *_under_other_settings(others),
         *(_claim(claim, stored, decided[claim.name], others) for claim in CLAIMS),
@@ -75,8 +75,8 @@ Over seeds those files are made by `kedro run --pipeline=NAME_seeds` from the ne
 Accuracies are in per cent, mean ± standard deviation over seeds where there are several. Radii and ε are changes of pixels on the [0, 1] scale.
 The control, which the paper lacks, is the baseline trained with another seed; under `conf/base` robust nets share the control's seed. The control of seed N is
 the baseline of seed N + 1 once more, so three seeds have four different standard nets.
-What counts was settled by us, in part after results had been seen: that epochs may be a tenth more (C4) and that poor classifiers (C6) and nets of another start (C2) can't tell
-made verdicts kinder than they would be, that seeds must agree (C1) made them stricter."""
+We wrote the rules, some of them after seeing results. Three choices made verdicts kinder: a tenth more epochs is allowed (C4), poor classifiers have no say (C6), and neither
+has a net below the control that shares the baseline's start (C2). One made them stricter: a gain must hold over seeds, too (C1)."""
 
 
 def _runs(stored: Sequence[Stored]) -> str:
@@ -133,7 +133,7 @@ def _under_other_settings(others: Sequence[Stored]) -> Iterator[str]:
     yield from _by_the_last_epoch(others)
 
 
-_COUNTS = {True: "yes", False: "no", None: "can't be told"}
+_COUNTS = {True: "yes", False: "no", None: "undecided"}
 
 
 def _claim(
@@ -213,7 +213,7 @@ def _why_none(one: Stored, from_fewer: Sequence[tuple[Stored, Sequence[Finding]]
                 f"{guess}{besides}."
             )
     if any(finding.holds is None for _, found in from_fewer for finding in found):
-        return "that isn't known. Where there is more to overfit, gains can't be told from what seeds differ by."
+        return "that isn't known. Where there is more to overfit, no gain is larger than what seeds differ by."
     return f"that isn't known. It isn't only that {guess}: where there is more to overfit, no net gains either."
 
 

@@ -17,11 +17,11 @@ from robustify.significance import interval_over_seeds
 
 Verdict = Literal[
     "held",
-    "held where it can be told",
+    "held where decided",
     "in part",
-    "not held where it can be told",
+    "not held where decided",
     "not held",
-    "can't be told",
+    "undecided",
     "not measured",
 ]
 
@@ -45,7 +45,7 @@ class Finding:
 
     Attributes:
         subject: the net or the half.
-        holds: whether the rule is met; None if what was measured can't tell.
+        holds: whether the rule is met; None if what was measured leaves it undecided.
         measured: the numbers, in words.
     """
 
@@ -72,16 +72,16 @@ class Claim:
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:
-    """Return held if all parts hold, not held if none does, in part otherwise; of the parts that can be told."""
+    """Return held if all parts hold, not held if none does, in part otherwise; undecided parts have no say."""
     listed = list(findings)
     held = [finding.holds for finding in listed if finding.holds is not None]
     if not held:
-        return "can't be told" if listed else "not measured"
+        return "undecided" if listed else "not measured"
     if any(held) and not all(held):
         return "in part"
     if len(held) == len(listed):
         return "held" if all(held) else "not held"
-    return "held where it can be told" if all(held) else "not held where it can be told"
+    return "held where decided" if all(held) else "not held where decided"
 
 
 def robust_nets(details: Mapping[str, Any]) -> list[str]:
@@ -419,7 +419,7 @@ CLAIMS = (
         "Robust training improves accuracy on clean test images.",
         "A net counts if it is above the baseline with the whole 95 % interval over test images (bootstrap, these seeds' nets as they are), and above all "
         "standard nets with the whole 95 % interval over seeds (Welch's), since nets that differ in nothing but their seed differ, too. It doesn't if both lie "
-        "below 0; all else can't be told. The intervals aren't widened for there being several nets, and of each the other's spread is left out.",
+        "below 0; all else is undecided. Neither interval is corrected for testing several nets, and each leaves out what the other covers: the one over images takes these nets as given, the one over seeds these images.",
         higher_test_accuracy,
     ),
     Claim(
@@ -427,7 +427,7 @@ CLAIMS = (
         "Robust training recovers much of the stored adversarial set.",
         f"A net counts if in every seed it has more of the set right than the control, McNemar's p < {SIGNIFICANCE}, "
         "by example and by image, since an image may have one in every norm. What the control has right comes free with another seed; "
-        "how much more is much, the paper doesn't say. Less than the control can't be told where a net shares the baseline's seed and the control doesn't.",
+        "how much more is much, the paper doesn't say. Less than the control is undecided where a net shares the baseline's seed and the control doesn't.",
         recovers_the_set,
     ),
     Claim(
@@ -443,7 +443,7 @@ CLAIMS = (
         "Robust training takes about twice as long an epoch, and no more epochs (Fig. 5: about as many).",
         f"Cost counts if an epoch takes {ABOUT_TWICE[0]} to {ABOUT_TWICE[1]} times that of the standard nets; epochs count if "
         f"the net is within {' and within '.join(f'{100 * near:.1f}' for near in NEAR)} points of its final test accuracy no later than the slower standard net by "
-        f"more than {100 * ABOUT_AS_MANY:.0f} % of all epochs. Where that one needs nearly all of them, or epochs took very unlike times, it can't be told and has no say. "
+        f"more than {100 * ABOUT_AS_MANY:.0f} % of all epochs. Where that one needs nearly all of them, or epochs took very unlike times, it is undecided and has no say. "
         "Under `conf/base` the learning rate falls to 0, which has a say in when nets are near the end. Seconds are the median epoch's of the "
         "stored runs, whatever else the machine had to do.",
         about_twice_an_epoch,
@@ -459,7 +459,7 @@ CLAIMS = (
         "Adversarial examples transfer between nets (the paper cites this and doesn't measure it).",
         "The examples of a net count if every other net gets more of them wrong than of their originals, "
         f"McNemar's p < {SIGNIFICANCE}; nets of other architectures count apart. Two nets of which one has less than {100 * FEW_RIGHT:.0f} % of the other's originals "
-        "right can't tell. All nets are of one seed.",
+        "right decide nothing. All nets are of one seed.",
         examples_transfer,
     ),
     Claim(

@@ -315,7 +315,7 @@ def conclusions(table: pd.DataFrame) -> Iterator[str]:
         yield (
             f"{ball}: ahead of the exact step {', '.join(ahead)}."
             if ahead
-            else f"{ball}: no other reading is ahead of the exact step in any column shown here."
+            else f"{ball}: no other reading is ahead of the exact step in any accuracy shown here."
         )
 
 
@@ -407,8 +407,8 @@ def _older(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> I
     )
     if older:
         yield (
-            f"Entries of {', '.join(older)} come of an earlier version: APGD-CE was run, but its part isn't in them, and the sanity gates were fewer; "
-            "that nothing is flagged doesn't say that today's gates would pass."
+            f"Entries of {', '.join(older)} were made by an earlier version. Its sanity gates were fewer, so that nothing is flagged doesn't mean that today's would pass; "
+            "what all attacks together leave wasn't stored, nor what APGD-CE leaves where it was run by itself."
         )
 
 
