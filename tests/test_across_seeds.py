@@ -20,6 +20,12 @@ NETS = ("baseline", "control", "l2", "linf")
 LABELS = np.arange(100) % 10
 RIGHT = {"baseline": 90, "control": 91, "l2": 93, "linf": 95}
 OFFSETS = {"baseline": 0, "control": 1, "l2": 1, "linf": 1}
+TRAINING = {
+    "epochs": 2,
+    "batch_size": 128,
+    "optimiser": {"name": "sgd"},
+    "schedule": {"name": "triangle"},
+}
 STORED = {"baseline": 0, "control": 12, "l2": 15, "linf": 18}
 
 
@@ -62,7 +68,7 @@ def measured_of(seeds: tuple[int, ...]) -> dict[tuple[int, str, str], Any]:
                         "architecture": {"name": "mnist_convnet"},
                         "uncertainty_set": robust if net in ("l2", "linf") else {"name": "point"},
                         "maximiser": {"name": "steepest_ascent"},
-                        "training": {"epochs": 2},
+                        "training": TRAINING,
                         "objective": {"name": "worst_case"},
                     },
                 },
@@ -97,7 +103,8 @@ SETTINGS: dict[str, Any] = {
     "paper": {"nets": {}},
     "data": {"name": "mnist", "test_images": 100},
     "net": {"name": "mnist_convnet"},
-    "training": {"epochs": 2},
+    "seed": 0,
+    "training": TRAINING,
     "objective": {"name": "worst_case"},
     "nets": {
         "baseline": {"seed_offset": 0, "uncertainty_set": {"name": "point"}},
@@ -151,22 +158,42 @@ def test_what_was_measured_of_something_else_is_refused(key: str, what: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("what", "value"),
+    ("what", "value", "told"),
     [
-        ("uncertainty_set", {"name": "linf", "radius": 0.7}),
-        ("training", {"epochs": 1}),
-        ("images", 10000),
-        ("architecture", {"name": "mnist_convnet", "input_batch_norm": True}),
-        ("maximiser", {"name": "projected_gradient"}),
-        ("objective", {"name": "mixed"}),
-        ("seed", 3),
+        ("uncertainty_set", {"name": "linf", "radius": 0.7}, "uncertainty_set.radius 0.7"),
+        ("training", {**TRAINING, "epochs": 1}, "training.epochs 1, the parameters say 2"),
+        ("images", 10000, "training_images 10000, the parameters say 60000"),
+        (
+            "architecture",
+            {"name": "mnist_convnet", "input_batch_norm": True},
+            "net.input_batch_norm True, the parameters say left out",
+        ),
+        ("maximiser", {"name": "projected_gradient"}, "maximiser.name"),
+        ("objective", {"name": "mixed"}, "objective.name"),
+        ("seed", 3, "seed 3, the parameters say 2"),
     ],
 )
-def test_seeds_of_other_parameters_are_refused(what: str, value: object) -> None:
+def test_seeds_of_other_parameters_are_refused(what: str, value: object, told: str) -> None:
     measured = copy.deepcopy(measured_of((0, 1)))
     measured[1, "linf", "predictions"].provenance["trained"][what] = value
-    with pytest.raises(InputError, match=rf"linf of seed 1 was trained with {what} .*run the exp"):
+    with pytest.raises(InputError, match=rf"linf of seed 1 was trained with {told}.*run the exp"):
         gathered(measured)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("watch", None), ("averaging", 0.0), ("optimiser", {"name": "sgd", "momentum": None})],
+)
+def test_what_is_null_or_the_default_anyway_refuses_no_seed(key: str, value: object) -> None:
+    settings = {**SETTINGS, "training": {**TRAINING, key: value}}
+    _, details = gather(
+        labels=LABELS,
+        test_data_sha256="test",
+        transfer={},
+        settings=settings,
+        measured=measured_of((0, 1)),
+    )
+    assert details["seeds"] == [0, 1]
 
 
 def test_a_part_of_the_test_data_is_refused() -> None:

@@ -32,7 +32,7 @@ def test_a_pipeline_without_a_set_is_left_alone() -> None:
     assert trained_with(radius=1e-9, nets=nets, attacked=False) == ["baseline", "control"]
 
 
-def made(**sets: dict) -> tuple[Tensors, LinearNet, torch.Tensor, torch.Tensor]:
+def made(**sets: dict | None) -> tuple[Tensors, LinearNet, torch.Tensor, torch.Tensor]:
     """Return the set against a net that has all its images right, the net, the images and the labels."""
     torch.manual_seed(0)
     net = LinearNet(12, 4)
@@ -59,6 +59,12 @@ def test_a_norm_that_fools_nobody_is_said(caplog: pytest.LogCaptureFixture) -> N
     assert found.provenance["by_norm"]["l2"] == 0 < found.provenance["by_norm"]["linf"]
     (said,) = caplog.messages
     assert said.startswith("no example in l2 fools the baseline")
+
+
+def test_a_set_that_null_drops_is_not_made() -> None:
+    found, *_ = made(l1=None, linf={"radius": 0.2})
+    assert found.provenance["sets"] == {"linf": {"radius": 0.2}}
+    assert found.provenance["norms"] == ["linf"]
 
 
 def trained_with(*, radius: float, nets: tuple[str, ...], attacked: bool = True) -> list[str]:
@@ -90,7 +96,9 @@ def trained_with(*, radius: float, nets: tuple[str, ...], attacked: bool = True)
     catalog = DataCatalog(
         {
             "toy.test_data": MemoryDataset(Tensors({"images": images, "labels": labels}, {})),
-            "params:toy.adversarial_set": MemoryDataset({"sets": {"linf": {"radius": radius}}}),
+            "params:toy.adversarial_set": MemoryDataset(
+                {"sets": {"linf": {"radius": radius}, "l2": None}}
+            ),
             "params:toy.device": MemoryDataset("cpu"),
             "toy.baseline.model": MemoryDataset(copy_mode="assign"),
         }

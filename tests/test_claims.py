@@ -862,12 +862,13 @@ def test_readings_of_other_radii_are_not_compared() -> None:
         ("docs/results/mnist_objectives.csv", "net,epoch\nl2,1\n", "lacks the columns adversarial_set_accuracy, objective"),
         ("docs/results/mnist_readings.csv", "net,step\nl2,literal\n", "lacks the columns adversarial_set_accuracy, norm"),
         ("docs/results/mnist_smallest_perturbations.csv", "images\n3\n", "lacks the columns net"),
-        ("docs/results/mnist_paper_first_epochs.csv", "net,seconds\nl2,3.0\n", "lacks the columns epoch, loss, test_accuracy"),
+        ("docs/results/mnist_paper_first_epochs.csv", "net,test_accuracy\nl2,0.3\n", "lacks the columns epoch, loss, seconds"),
+        ("data/07_model_output/mnist/paper/l2/learning_curve.csv", "", "isn't a table"),
         ("data/08_reporting/mnist/objectives.csv", "", "isn't a table"),
         ("data/08_reporting/mnist/across_seeds/summary.json", "{", "isn't readable"),
         ("data/08_reporting/mnist/across_seeds/details.json", "[]", "doesn't hold best_on_adversarial_set, environment"),
         ("docs/results/verification.json", "{}", "isn't a list of results"),
-        ("docs/results/verification.json", '[{"experiment": "mnist", "net": "l2"}]', "norm or epsilon"),
+        ("docs/results/verification.json", '[{"experiment": "mnist", "net": "l2", "norm": "l2", "epsilon": 1.0}]', "lacks autoattack_accuracy, clean_accuracy, command"),
     ],
 )  # fmt: skip
 def test_a_stored_file_that_is_none_is_named(
@@ -880,8 +881,19 @@ def test_a_stored_file_that_is_none_is_named(
 ) -> None:
     store(tmp_path / "data", "mnist", summary, details)
     make_page(tmp_path / "data", tmp_path / "docs")
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=complaint) as caught:
         make_page(tmp_path / "data", tmp_path / "docs")
     assert str(tmp_path / name) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_table_of_a_look_at_the_graph_is_left_out_whatever_its_columns(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    store(tmp_path / "data", "mnist", summary, details)
+    table = tmp_path / "data/08_reporting/mnist/readings.csv"
+    table.write_text("net,step,environment\nl2,literal,quick\n")
+    make_page(tmp_path / "data", tmp_path / "docs")
+    assert not (tmp_path / "docs/results/mnist_readings.csv").exists()

@@ -33,7 +33,10 @@ def parameters() -> dict[str, Any]:
     return copy.deepcopy(load("base"))
 
 
-@pytest.mark.parametrize("env", ["base", "quick", "paper", "robust"])
+SHIPPED = sorted(path.name for path in (PROJECT / "conf").glob("*/") if path.name != "local")
+
+
+@pytest.mark.parametrize("env", SHIPPED)
 def test_shipped_parameters_pass_every_check(env: str) -> None:
     experiments = experiments_of(load(env))
     assert list(experiments) == ["mnist", "cifar"]
@@ -43,14 +46,19 @@ def test_shipped_parameters_pass_every_check(env: str) -> None:
 
 def test_a_last_batch_of_one_image_is_told_where_it_cannot_be_normalised() -> None:
     paper = load("paper")
-    for images, held_out, told in ((1025, 0, True), (1024, 0, False), (1035, 10, True)):
+    for images, held_out, batch_size, told in (
+        (1025, 0, 128, True),
+        (1024, 0, 128, False),
+        (1035, 10, 128, True),
+        (1025, 0, 1, True),
+    ):
         cifar = copy.deepcopy(paper["cifar"])
         cifar["data"]["training_images"] = images
-        cifar["training"]["held_out"] = held_out
+        cifar["training"] |= {"held_out": held_out, "batch_size": batch_size}
         problems = problems_of("cifar", experiments_of({**paper, "cifar": cifar})["cifar"])
         found = [complaint for key, complaint in problems if key == "cifar.training.batch_size"]
         assert len(found) == told
-        assert all("leaves one of 1025 images" in complaint for complaint in found)
+        assert all("leaves a single one of 1025 images" in complaint for complaint in found)
     # images have many places, over which convolutions' features are normalised
     base = load("base")
     base["cifar"]["data"]["training_images"] = base["cifar"]["training"]["batch_size"] + 1
@@ -794,3 +802,22 @@ def test_the_authors_own_settings_drop_what_they_do_not_have() -> None:
     chosen = {key: group[key] for key in ("lr", "momentum", "dampening", "nesterov")}
     assert chosen == {"lr": 1.0, "momentum": 0.9, "dampening": 0.9, "nesterov": False}
     assert group["weight_decay"] == 5e-4
+
+
+def test_null_drops_radii_and_stored_nets_of_the_measurements_over_seeds(
+    parameters: dict[str, Any],
+) -> None:
+    across = parameters["mnist"]["across_seeds"]
+    across["steps"]["radii"]["l1"] = None
+    across["transfer"]["also"] = {"mine": None}
+    options = experiments_of(parameters)["mnist"].across_seeds
+    assert options is not None
+    assert list(options.steps.radii) == ["l2"]
+    assert options.transfer.also == {}
+
+
+@pytest.mark.parametrize("name", ["nan", "null"])
+def test_a_net_that_tables_would_lose_is_refused(parameters: dict[str, Any], name: str) -> None:
+    parameters["mnist"]["nets"][name] = {"uncertainty_set": {"name": "point"}}
+    with pytest.raises(ConfigurationError, match=f"net '{name}' must be of lower-case"):
+        experiments_of(parameters)

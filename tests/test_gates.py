@@ -393,3 +393,15 @@ def test_windows_that_tie_on_a_flat_background_are_held_against_no_net(seed: int
         labels = net(images.float() / 255).argmax(dim=1)
     verdicts = {verdict.gate: verdict for verdict in examine(net, images, labels, BALL, seed=0)}
     assert verdicts["gradients_leave_nothing_out"].measured["agreement"] > 0.95
+
+
+def test_nothing_to_compare_is_refused_by_name() -> None:
+    logits = torch.zeros(3, 2)
+    for compare in (gates.answer_is_deterministic, gates.batching_changes_nothing):
+        with pytest.raises(InputError, match="answers holds 1; it must hold at least two"):
+            compare([logits])
+    for none_or_one in ({}, {10: 0.5}):
+        with pytest.raises(InputError, match=r"accuracies holds [01]; it must hold"):
+            gates.more_steps_never_help(none_or_one, images=100)
+        with pytest.raises(InputError, match=r"accuracies holds [01]; it must hold"):
+            gates.larger_epsilon_never_helps(none_or_one, images=100)

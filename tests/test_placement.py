@@ -11,6 +11,7 @@ from kedro.io.catalog_config_resolver import CatalogConfigResolver
 
 from robustify.checks.parameters import ConfigurationError, experiments_of
 from robustify.errors import InputError
+from robustify.hooks.checked_parameters import _of_two_seeds
 from robustify.pipeline_registry import experiment_pipeline, seeds_pipeline
 from robustify.placement import place, seed_of
 from robustify.settings import CONFIG_LOADER_ARGS
@@ -137,6 +138,17 @@ def test_seeds_can_be_said_on_the_command_line(seeds: object, expected: list[int
 def test_wrong_seeds_are_refused(seeds: object, message: str) -> None:
     with pytest.raises(ConfigurationError, match=f"mnist.seeds.*{message}"):
         catalog_of(seeds=seeds)
+
+
+@pytest.mark.parametrize(("seed", "told"), [(0, True), (1, False)])
+def test_examples_go_between_nets_of_one_seed(seed: int, told: bool) -> None:
+    parameters = load("parameters")
+    parameters["mnist"] |= {"seeds": "1 2", "seed": seed}
+    complaints = list(_of_two_seeds("mnist", experiments_of(parameters)["mnist"]))
+    assert len(complaints) == told
+    assert all("mnist.seeds: begins with 1, but" in complaint for complaint in complaints)
+    parameters["mnist"]["across_seeds"]["transfer"]["nets"] = {}
+    assert not list(_of_two_seeds("mnist", experiments_of(parameters)["mnist"]))
 
 
 def test_wrong_balls_to_measure_in_are_refused() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from robustify.configuration import Paper
 from robustify.reporting import results
 from robustify.reporting.report import render_html, render_text
 
@@ -43,7 +44,7 @@ def gathered() -> dict:
     )
 
 
-PAPER = {"nets": {"baseline": {"test_accuracy": 0.9909, "adversarial_set_accuracy": 0.0}}}
+PAPER = Paper(nets={"baseline": {"test_accuracy": 0.9909, "adversarial_set_accuracy": 0.0}})
 
 
 def test_times_add_up(gathered: dict) -> None:
@@ -149,3 +150,11 @@ def test_results_hold_no_times_of_attacks() -> None:
         "failed_gates": {},
     }
     assert found["seconds"] == 5 + 22 + 3 + 4
+
+
+def test_what_null_drops_of_the_paper_is_left_out(gathered: dict) -> None:
+    reported = {"test_accuracy": 0.9, "adversarial_set_accuracy": 0.1}
+    table = results.summary_table(gathered, Paper(nets={"l2": None, "control": reported}))
+    accuracies = table.set_index("net")["paper_test_accuracy"]
+    assert pd.isna(accuracies["l2"])
+    assert accuracies["control"] == 90.0

@@ -93,3 +93,15 @@ def test_what_is_counted_are_flips_of_right_answers(linear_net: LinearNet) -> No
         flipped_by_promising_pixels(linear_net, images, labels, candidates=0)
     with pytest.raises(InputError, match="batch_size is 0"):
         flipped_by_any_pixel(linear_net, images, labels, batch_size=0)
+
+
+def test_labels_may_be_of_any_whole_numbers(
+    linear_net: LinearNet, generator: torch.Generator
+) -> None:
+    images = torch.randint(0, 256, (20, 3, 2, 2), generator=generator).to(torch.uint8)
+    labels = linear_net.eval()(images.float() / 255).argmax(dim=1)
+    for count in (flipped_by_any_pixel, flipped_by_promising_pixels):
+        options = {} if count is flipped_by_any_pixel else {"candidates": 4}
+        expected = count(linear_net, images, labels, **options)
+        assert expected.any()
+        assert torch.equal(count(linear_net, images, labels.to(torch.int32), **options), expected)

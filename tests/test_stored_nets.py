@@ -19,6 +19,8 @@ from robustify.storage import Tensors, save_net
 
 from .conftest import PROJECT
 
+OF_SEED = "mnist.seed_0.l2.model"
+GATHER = node(lambda model: 0, [OF_SEED], "mnist.across_seeds", name="gather")
 MEASURE = node(lambda model: 0, ["mnist.l2.model"], "mnist.l2.evaluation", name="measure")
 REPORT = node(lambda evaluation: 0, ["mnist.l2.evaluation"], "mnist.report", name="report")
 TRAIN = node(lambda: 0, None, "mnist.l2.model", name="train")
@@ -51,7 +53,8 @@ def catalog(parameters: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
             title="mnist.l2",
         )
         save_net(Path("l2.safetensors"), trained)
-    return DataCatalog({"mnist.l2.model": NetDataset(filepath=str(folder / "l2.safetensors"))})
+    stored = NetDataset(filepath=str(folder / "l2.safetensors"))
+    return DataCatalog({"mnist.l2.model": stored, OF_SEED: stored})
 
 
 def complaints(
@@ -104,3 +107,17 @@ def test_a_net_that_was_trained_otherwise_is_told(
             in complaint
         )
     assert complaints(parameters, changes, catalog, pipeline([TRAIN, MEASURE])) == []
+
+
+def test_gathering_seeds_is_told_before_anything_is_measured(
+    parameters: dict[str, Any], catalog: DataCatalog
+) -> None:
+    run = pipeline([GATHER])
+    for seed in (0, 3):
+        # of that seed, whichever the run's own is
+        assert complaints(parameters, {"seed": seed}, catalog, run) == []
+    (complaint,) = complaints(parameters, {"training.epochs": 2}, catalog, run)
+    assert complaint.startswith(
+        "trained with training.epochs 1, the parameters say 2: mnist.l2 of seed 0; run that seed again by kedro run "
+        "--pipeline=mnist_robust --params=mnist.seed=0 with"
+    )

@@ -19,11 +19,11 @@ from robustify.attacks import (
     Square,
     robust_accuracy,
 )
-from robustify.configuration import Ball, Depth, GateOptions, Verification
+from robustify.configuration import ALL_ATTACKS, Ball, Depth, GateOptions, Verification
 from robustify.errors import InputError
 from robustify.gates import GateError
 from robustify.uncertainty import L2Ball, LinfBall, NormBall
-from robustify.verification import ALL_ATTACKS, Plan, make_plan, survive, verify
+from robustify.verification import Plan, make_plan, survive, verify
 from robustify.verification.examination import examine
 
 from .attacks.conftest import Problem, make_problem
@@ -385,12 +385,7 @@ class Trap(torch.nn.Module):
 
 
 def test_a_net_without_numbers_at_attacked_points_is_flagged_or_raises(problem: Problem) -> None:
-    images = (
-        (problem.images.float() * 255).round().to(torch.uint8)
-        if problem.images.is_floating_point()
-        else problem.images
-    )
-    chosen = (Trap(problem.net), images, problem.labels)
+    chosen = (Trap(problem.net), problem.images, problem.labels)
     found = verify(*chosen, plan(), seed=0)
     assert set(found["failed_gates"]) == {"outputs_are_finite"}
     assert "isn't finite on" in found["failed_gates"]["outputs_are_finite"]

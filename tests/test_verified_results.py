@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
+from kedro.config import OmegaConfigLoader
 
+from robustify.settings import CONFIG_LOADER_ARGS
 from robustify.verified_results import main
 
 from .conftest import PROJECT
@@ -152,12 +154,10 @@ def test_what_is_of_fewer_images_replaces_nothing(
     assert "left out, mnist.linf_strong: it is of 20 images, the stored entries of 10,000" in told
 
 
-def test_a_look_at_the_graph_is_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    depth = yaml.safe_load((PROJECT / "conf/base/parameters_mnist.yml").read_text())["mnist"]
-    radius = depth["nets"]["l2"]["uncertainty_set"]["radius"]
-    full = depth["verification"]["full"]
+def full_of_l2(*, images: int) -> dict[str, Any]:
+    """Return what conf/base's full verification of MNIST's l2 net measures."""
+    mnist = yaml.safe_load((PROJECT / "conf/base/parameters_mnist.yml").read_text())["mnist"]
+    full = mnist["verification"]["full"]
     rows = [
         row(norm, epsilon, attack, 0.5)
         for norm, epsilons in full["norms"].items()
@@ -165,13 +165,54 @@ def test_a_look_at_the_graph_is_left_out(
         for attack in full["attacks"]
     ]
     rows.append(row("l2", full["autoattack"]["l2"]["epsilon"], "autoattack", 0.5))
-    quick = yaml.safe_load((PROJECT / "conf/quick/parameters_mnist.yml").read_text())["mnist"]
-    images = quick["verification"]["full"]["images"]
     found = verification(*rows, images=images, attacks=full["attacks"])
-    found["uncertainty_set"] = {"name": "l2", "radius": radius}
-    store(tmp_path, "mnist", "l2", found)
+    return {**found, "uncertainty_set": mnist["nets"]["l2"]["uncertainty_set"]}
+
+
+def test_a_look_at_the_graph_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = yaml.safe_load((PROJECT / "conf/quick/parameters_mnist.yml").read_text())["mnist"]
+    store(tmp_path, "mnist", "l2", full_of_l2(images=quick["verification"]["full"]["images"]))
     assert run(tmp_path, tmp_path / "verification.json") == []
     assert "left out, mnist.l2: it is of conf/quick" in capsys.readouterr().err
+
+
+def test_what_a_net_was_trained_with_decides_which_configuration_it_is_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = full_of_l2(images=20)
+    for name, trained, command in (
+        ("base", trained_as("base"), True),
+        ("quick", trained_as("quick"), None),
+        ("none", {**trained_as("base"), "images": 30000}, False),
+    ):
+        store(tmp_path / name, "mnist", "l2", {**found, "trained": trained})
+        entries = run(tmp_path / name, tmp_path / f"{name}.json")
+        expected = (
+            "kedro run --pipeline=mnist_verification --namespaces=mnist.l2_full_verification"
+            " --params=mnist.verification.full.images=20"
+        )
+        told = "left out, mnist.l2: it is of conf/quick" in capsys.readouterr().err
+        assert told == (command is None)
+        assert {entry["command"] for entry in entries} == (
+            set() if command is None else {expected if command else None}
+        )
+
+
+def trained_as(env: str) -> dict[str, Any]:
+    """Return what the l2 net of a configuration is trained with, written by hand of its file's entries."""
+    loader = OmegaConfigLoader(str(PROJECT / "conf"), env=env, **CONFIG_LOADER_ARGS)
+    mnist = loader["parameters"]["mnist"]
+    return {
+        "images": mnist["data"].get("training_images") or 60000,
+        "architecture": mnist["net"],
+        "uncertainty_set": mnist["nets"]["l2"]["uncertainty_set"],
+        "maximiser": {"name": "steepest_ascent"},
+        "training": mnist["training"],
+        "objective": mnist["objective"],
+        "seed": 1,
+    }
 
 
 def test_settings_with_a_folder_of_their_own_stand_beside_the_others(
@@ -217,7 +258,7 @@ def test_a_net_that_failed_a_gate_is_flagged_and_named(
     assert "mnist.linf_strong (gradients_are_there)" in capsys.readouterr().err
 
 
-HEAD = '{"images": 3, "attacks": {}, "gates": [], "failed_gates": {}, "uncertainty_set": {"name": "l2"}, "measured": '
+HEAD = '{"images": 3, "attacks": {}, "gates": [], "failed_gates": {}, "uncertainty_set": {"name": "l2"}, "weights_sha256": "5e7", "measured": '
 
 
 @pytest.mark.parametrize(
@@ -226,6 +267,7 @@ HEAD = '{"images": 3, "attacks": {}, "gates": [], "failed_gates": {}, "uncertain
         "{",
         "[]",
         '{"images": 3}',
+        HEAD.replace('"weights_sha256": "5e7", ', "") + "[]}",
         HEAD + "null}",
         HEAD + '[{"norm": "l2", "attack": "one_step", "accuracy": 0.5, "clean_accuracy": 0.9}]}',
         HEAD + '[{"norm": "l2", "epsilon": 1, "attack": "one_step", "accuracy": 0.5}]}',

@@ -9,24 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from robustify.configuration import (
-    BASELINE,
-    CONTROL,
-    POINT,
-    Net,
-    architecture_of,
-    objective_of,
-    training_of,
-)
+from robustify.configuration import ALL_ATTACKS, BASELINE, CONTROL, POINT, Data, Net
 from robustify.errors import InputError
-from robustify.ingestion.specification import Specification, specification_of
-from robustify.reporting.statements import ALL_ATTACKS
+from robustify.ingestion.specification import images_asked_for
+from robustify.recipes import asked_for, first_difference
 from robustify.seeds import summarise
 from robustify.significance import Right, compare, over_seeds
 
 Key = tuple[int, str, str]
-# of a net's provenance: what all seeds share
-TRAINED = ("uncertainty_set", "maximiser", "training", "objective")
 _BOOTSTRAP_SEED = 1
 BEST = "linf"
 
@@ -261,45 +251,27 @@ def _check_training(
     images: int,
 ) -> None:
     """Refuse nets of an environment or parameters other than the settings': they lie in the same places."""
-    specification = specification_of(settings["data"]["name"])
-    asked = settings["data"].get("test_images") or sum(specification.test_class_counts)
+    asked = images_asked_for(Data(**settings["data"]))[1]
     if images != asked:
         raise InputError(
             f"the stored test data have {images} images, the parameters ask for {asked}; run the experiment again"
         )
     for net in nets:
-        asked_net = Net(**settings["nets"][net])
         for seed in seeds:
-            wanted = {
-                **_as_asked(settings, asked_net, specification),
-                "seed": seed + asked_net.seed_offset,
-            }
-            trained = measured[seed, net, "predictions"].provenance["trained"]
-            for what, value in wanted.items():
-                # predictions of earlier versions don't say the seed
-                if trained.get(what, value) != value:
-                    raise InputError(
-                        f"{net} of seed {seed} was trained with {what} {trained[what]}, the parameters ask for {value}; "
-                        "run the experiment of that seed again"
-                    )
+            difference = first_difference(
+                measured[seed, net, "predictions"].provenance["trained"],
+                {**settings, "seed": seed},
+                Net(**settings["nets"][net]),
+            )
+            if difference is not None:
+                raise InputError(
+                    f"{net} of seed {seed} was trained with {difference}; run the experiment of that seed again"
+                )
 
 
 def _recipe(settings: Mapping[str, Any], net: str) -> dict[str, Any]:
     """Return what a net was trained with, and which seed, counted from the experiment's."""
     asked = Net(**settings["nets"][net])
-    specification = specification_of(settings["data"]["name"])
-    return {**_as_asked(settings, asked, specification), "seed_offset": asked.seed_offset}
-
-
-def _as_asked(
-    settings: Mapping[str, Any], net: Net, specification: Specification
-) -> dict[str, Any]:
-    images = settings["data"].get("training_images") or sum(specification.train_class_counts)
-    return {
-        "images": images,
-        "architecture": architecture_of(settings["net"], net),
-        "uncertainty_set": net.uncertainty_set.model_dump(),
-        "maximiser": net.maximiser.model_dump(),
-        "training": training_of(settings["training"], net),
-        "objective": objective_of(settings["objective"], net),
-    }
+    recipe = asked_for(settings, asked)
+    del recipe["seed"]
+    return {**recipe, "seed_offset": asked.seed_offset}

@@ -32,6 +32,9 @@ RESERVED = {
     "feedback",
     "gathering",
     "ingestion",
+    # what a table reads as a missing value
+    "nan",
+    "null",
     "objectives",
     "readings",
     "reporting",
@@ -88,6 +91,9 @@ _WithoutDropped = BeforeValidator(_kept)
 BASELINE = "baseline"
 CONTROL = "control"
 POINT = "point"
+# names in tables: AutoAttack, and what outlasts every attack of a ball
+AUTOATTACK = "autoattack"
+ALL_ATTACKS = "all_attacks"
 WORST_CASE = "worst_case"
 # what needs the tangent planes of the training images
 TANGENT_SET = "tangent"
@@ -119,7 +125,15 @@ class _Named(BaseModel):
 
 
 class Data(_Strict):
-    """Which data, where from, how much of it."""
+    """Which data, where from, how much of it.
+
+    Attributes:
+        name: of the data set, see :data:`robustify.ingestion.specification.SPECIFICATIONS`.
+        raw_directory: where a checked copy is kept.
+        directory: where the data set's own files lie; they are fetched if left out.
+        training_images: the first so many, or all if left out.
+        test_images: the first so many, or all if left out.
+    """
 
     name: str
     raw_directory: str = "data/01_raw"
@@ -299,7 +313,11 @@ Epsilons = Annotated[list[float], Field(min_length=1), AfterValidator(_epsilons_
 
 
 class Evaluation(_Strict):
-    """What is measured of every net."""
+    """What is measured of every net.
+
+    Attributes:
+        epsilons: of one step in l∞, in pixel units of the [0, 1] scale; 0 is no step.
+    """
 
     epsilons: Epsilons
 
@@ -356,7 +374,12 @@ Radii = Annotated[list[Epsilon], Field(min_length=1), AfterValidator(_in_six_dig
 
 
 class Ball(_Strict):
-    """A norm ball around every image."""
+    """A norm ball around every image.
+
+    Attributes:
+        norm: ``l1``, ``l2`` or ``linf``.
+        epsilon: its radius, in pixel units of the [0, 1] scale.
+    """
 
     norm: Norm
     epsilon: Epsilon
@@ -370,7 +393,7 @@ class GateOptions(_Strict):
 
 
 def _attack_name(name: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in {"autoattack", "all_attacks"}:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in {AUTOATTACK, ALL_ATTACKS}:
         raise ValueError(
             f"attack {name!r} must be of lower-case letters, digits and _, and neither autoattack "
             "(that has a key of its own) nor all_attacks"
@@ -487,7 +510,7 @@ class Steps(_Strict):
     """
 
     images: int | None = Field(default=None, ge=1, lt=LARGEST)
-    radii: dict[Norm, Radii] = Field(min_length=1)
+    radii: Annotated[dict[Norm, Radii], _WithoutDropped] = Field(min_length=1)
 
 
 class SinglePixel(_Strict):
@@ -513,7 +536,7 @@ class Transfer(AdversarialSet):
 
     images: int | None = Field(default=None, ge=1, lt=LARGEST)
     nets: Nets = Field(default_factory=dict)
-    also: dict[NetName, str] = Field(default_factory=dict)
+    also: Annotated[dict[NetName, str], _WithoutDropped] = Field(default_factory=dict)
 
 
 class AcrossSeeds(_Strict):

@@ -7,7 +7,7 @@ measured elsewhere and gives a verdict; it runs no net.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Literal
@@ -198,8 +198,12 @@ def answer_is_deterministic(answers: Sequence[Tensor]) -> Verdict:
     Against a net that draws lots, an attack follows one draw and is judged by another.
 
     Args:
-        answers: logits of the same images, each (N, K).
+        answers: logits of the same images, two times at least, each (N, K).
+
+    Raises:
+        InputError: if there is nothing to compare.
     """
+    _require_several("answers", answers)
     largest = max(_largest_difference(answers[0], other) for other in answers[1:])
     return Verdict(
         "answer_is_deterministic",
@@ -213,8 +217,12 @@ def batching_changes_nothing(answers: Sequence[Tensor]) -> Verdict:
     """An image's logits are the same whatever other images share its batch, and so is its loss.
 
     Args:
-        answers: logits of the same images, computed in different batches, each (N, K).
+        answers: logits of the same images, computed in different batches, two at least, each (N, K).
+
+    Raises:
+        InputError: if there is nothing to compare.
     """
+    _require_several("answers", answers)
     size = float(answers[0].abs().max()) or 1.0
     largest = max(_largest_difference(answers[0], other) for other in answers[1:]) / size
     return Verdict(
@@ -296,8 +304,11 @@ def more_steps_never_help(accuracies: Mapping[int, float], *, images: int) -> Ve
     """More steps of PGD leave no higher accuracy.
 
     Args:
-        accuracies: shares that stay right, by number of steps, all above one.
+        accuracies: shares that stay right, by number of steps, all above one; two at least.
         images: number that the shares are of.
+
+    Raises:
+        InputError: if there is nothing to compare.
     """
     return _never_rises(
         "more_steps_never_help", accuracies, images, lambda steps: f"{steps:.0f} steps"
@@ -308,8 +319,11 @@ def larger_epsilon_never_helps(accuracies: Mapping[float, float], *, images: int
     """PGD in a larger ball leaves no higher accuracy.
 
     Args:
-        accuracies: shares that stay right, by epsilon.
+        accuracies: shares that stay right, by epsilon; two at least.
         images: number that the shares are of.
+
+    Raises:
+        InputError: if there is nothing to compare.
     """
     return _never_rises(
         "larger_epsilon_never_helps", accuracies, images, lambda epsilon: f"epsilon {epsilon:.6g}"
@@ -444,6 +458,7 @@ def _never_rises(
     images: int,
     name: Callable[[float], str],
 ) -> Verdict:
+    _require_several("accuracies", accuracies)
     ordered = sorted(accuracies.items())
     # small rises in a row are one large one: against the lowest so far, not the neighbour
     rises = [
@@ -459,6 +474,11 @@ def _never_rises(
         f"PGD leaves {_per_cent(before[1])} right with {name(before[0])}, "
         f"{_per_cent(after[1])} with {name(after[0])}",
     )
+
+
+def _require_several(name: str, compared: Sized) -> None:
+    if len(compared) < 2:
+        raise InputError(f"{name} holds {len(compared)}; it must hold at least two, to compare")
 
 
 def _tolerance(images: int) -> float:

@@ -53,8 +53,14 @@ def predict(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -> 
 def accuracy(net: nn.Module, images: Tensor, labels: Tensor) -> float:
     """Return the share of images classified right.
 
+    Args:
+        net: maps images in [0, 1] to logits.
+        images: uint8 or float in [0, 1], shape (N, C, H, W), N ≥ 1.
+        labels: true classes, int64, shape (N,).
+
     Raises:
-        ValueError: if there are no images.
+        InputError: if there are no images, pixels are outside [0, 1], labels aren't classes of the net, or an output isn't finite
+            or isn't of shape (images, classes).
     """
     require_measurable(net, images, labels)
     return float((predict(net, images) == labels).double().mean())

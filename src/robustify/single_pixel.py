@@ -37,8 +37,8 @@ def flipped_by_promising_pixels(
         bool, shape (N,), on the CPU.
 
     Raises:
-        InputError: if the images aren't uint8, labels aren't classes of the net, a number is below 1, or an answer isn't finite or
-            a probability.
+        InputError: if the images aren't uint8, labels aren't classes of the net, a number is below 1, an answer isn't finite, or
+            the first two are probabilities.
     """
     require_bytes(images)
     require_batch_size(batch_size)
@@ -49,7 +49,7 @@ def flipped_by_promising_pixels(
     found = []
     with evaluation_mode(net), full_precision():
         for batch, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-            x, y = pixels(batch, net), y.to(device)
+            x, y = pixels(batch, net), y.to(device, torch.int64)
             gradient = input_gradient(net, x, y)
             extreme = (gradient > 0).to(x.dtype)
             gain = (gradient * (extreme - x)).sum(dim=1).flatten(1)
@@ -78,8 +78,8 @@ def flipped_by_any_pixel(
         bool, shape (N,), on the CPU.
 
     Raises:
-        InputError: if the images aren't uint8, labels aren't classes of the net, ``batch_size`` is below 1, or an answer isn't finite
-            or a probability.
+        InputError: if the images aren't uint8, labels aren't classes of the net, ``batch_size`` is below 1, an answer isn't finite,
+            or the first two are probabilities.
     """
     require_bytes(images)
     require_batch_size(batch_size)

@@ -16,20 +16,40 @@ from click import ClickException
 
 from robustify.atomic import replacing
 from robustify.checks.parameters import experiments_of
-from robustify.configuration import Experiment
+from robustify.configuration import ALL_ATTACKS, AUTOATTACK, Experiment
 from robustify.errors import InputError
 from robustify.loader import CONFIG_LOADER_ARGS, ReadableConfigLoader
 from robustify.placement import HOME_SEED, folder_of
-from robustify.reporting.statements import AUTOATTACK
+from robustify.recipes import first_difference
 
 DATA, CONF = Path("data"), Path("conf")
 RESULTS = Path("docs/results/verification.json")
 FILE = "full_verification.json"
 _ONE_STEP = "one_step"
-_SUMMARY = "all_attacks"
 _QUICK = "quick"
 _BALL = ("norm", "epsilon")
-_KEYS = {"images", "measured", "attacks", "gates", "failed_gates", "uncertainty_set"}
+_KEYS = {
+    "images",
+    "measured",
+    "attacks",
+    "gates",
+    "failed_gates",
+    "uncertainty_set",
+    "weights_sha256",
+}
+# what the page takes of an entry
+_ENTRY = {
+    "experiment",
+    "net",
+    *_BALL,
+    "images",
+    "clean_accuracy",
+    "fgsm_accuracy",
+    "pgd_accuracy",
+    "autoattack_accuracy",
+    "seconds",
+    "command",
+}
 
 # experiment, environment of settings with a folder of their own (else empty), net
 Key = tuple[str, str, str]
@@ -68,7 +88,7 @@ def gather(data: Path, conf: Path) -> tuple[Entries, list[str], list[str]]:
         if found["failed_gates"]:
             flagged.append(f"{named} ({', '.join(found['failed_gates'])})")
         command = _command(experiment, net, found, _that_write(environment, environments))
-        if command is not None and command.endswith(f"--env={_QUICK}"):
+        if command is not None and f"--env={_QUICK}" in command.split():
             skipped.append(f"{named}: it is of conf/{_QUICK}, a look at the graph")
             continue
         entries[experiment, environment, net] = [
@@ -195,7 +215,7 @@ def _projected_gradient(found: Mapping[str, Any]) -> list[str]:
 def _after_all(rows: list[dict[str, Any]], norm: str, epsilon: float) -> float:
     """Return what no attack broke; of a single attack there is no summary."""
     accuracies = {row["attack"]: row["accuracy"] for row in rows if _ball(row) == (norm, epsilon)}
-    return float(accuracies.get(_SUMMARY, min(accuracies.values())))
+    return float(accuracies.get(ALL_ATTACKS, min(accuracies.values())))
 
 
 def _require_folders(*folders: Path) -> None:
@@ -240,7 +260,7 @@ def _command(
 def _makes(
     experiment: Experiment, net: str, found: Mapping[str, Any], *, images: int | None
 ) -> bool:
-    """Return whether the experiment's full verification is this one, on its own number of images or on those given."""
+    """Return whether the experiment's full verification of its net is this one, on its own number of images or on those given."""
     from robustify.verification import make_plan
 
     depth = experiment.verification.full
@@ -255,11 +275,14 @@ def _makes(
     }
     measured = {(*_ball(row), row["attack"]) for row in found["measured"]}
     asked = images or depth.images
+    # an earlier version stored of a net's training no more than its set
+    trained = found.get("trained", {"uncertainty_set": found["uncertainty_set"]})
     return (
-        uncertainty_set == found["uncertainty_set"]
+        first_difference(trained, experiment.model_dump(exclude_unset=True), experiment.nets[net])
+        is None
         and found["attacks"] == {name: one.model_dump() for name, one in depth.attacks.items()}
         and min(asked, experiment.data.test_images or asked) == found["images"]
-        and planned == {entry for entry in measured if entry[2] != _SUMMARY}
+        and planned == {entry for entry in measured if entry[2] != ALL_ATTACKS}
     )
 
 
@@ -273,10 +296,11 @@ def stored_entries(path: Path) -> list[dict[str, Any]]:
         return []
     try:
         entries = json.loads(path.read_text())
-        if not isinstance(entries, list) or not all(
-            {"experiment", "net", *_BALL} <= entry.keys() for entry in entries
-        ):
-            raise ValueError("an entry has no experiment, net, norm or epsilon")
+        if not isinstance(entries, list):
+            raise ValueError("it is something else")
+        for entry in entries:
+            if lacking := _ENTRY - entry.keys():
+                raise ValueError(f"an entry lacks {', '.join(sorted(lacking))}")
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} isn't a list of results: {error}") from error
     return list(entries)

@@ -11,6 +11,7 @@ from robustify.attacks.apgd import ApgdCrossEntropy, ApgdTargeted
 from robustify.attacks.base import Attack, ball_in_box, misclassified
 from robustify.attacks.fab import FabTargeted
 from robustify.attacks.square import Square
+from robustify.configuration import AUTOATTACK
 from robustify.errors import InputError
 from robustify.uncertainty import L1Ball, UncertaintySet
 
@@ -44,7 +45,7 @@ class AutoAttack(Attack):
         ValueError: if no attack or the same one twice is given.
     """
 
-    name = "autoattack"
+    name = AUTOATTACK
 
     def __init__(self, attacks: Sequence[Attack] | None = None) -> None:
         names = [attack.name for attack in attacks] if attacks is not None else ["standard"]

@@ -9,10 +9,9 @@ from robustify.checks.spelling import (
     did_you_mean,
     missing_options,
     option_problems,
-    shown,
     takes,
 )
-from robustify.errors import InputError
+from robustify.errors import InputError, shown
 
 # name and options of a part
 Options = Mapping[str, Any]

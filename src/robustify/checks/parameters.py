@@ -15,9 +15,9 @@ from typing import Any, cast, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from robustify.checks.spelling import did_you_mean, shown
+from robustify.checks.spelling import did_you_mean
 from robustify.configuration import PLAIN_NAME, Experiment, is_plain_name
-from robustify.errors import InputError
+from robustify.errors import InputError, shown
 
 # a name that nothing has
 STAND_IN, STAND_IN_NET = "?", "stands_in"

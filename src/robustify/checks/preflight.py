@@ -13,8 +13,7 @@ from torch import nn
 
 from robustify.attacks import ATTACKS, Attack, Pgd, make_attack
 from robustify.checks.complaints import Options, Problems, problem_of, problems_of_part
-from robustify.checks.spelling import did_you_mean, shown
-from robustify.checks.stored_data import images_asked_for
+from robustify.checks.spelling import did_you_mean
 from robustify.configuration import (
     WORST_CASE,
     Depth,
@@ -26,8 +25,12 @@ from robustify.configuration import (
     objective_of,
     training_of,
 )
-from robustify.errors import InputError
-from robustify.ingestion.specification import Specification, specification_of
+from robustify.errors import InputError, shown
+from robustify.ingestion.specification import (
+    Specification,
+    images_asked_for,
+    specification_of,
+)
 from robustify.machine.devices import choose_device
 from robustify.maximisers import MAXIMISERS, Maximiser, ProjectedGradient, make_maximiser
 from robustify.nets import NETS, make_net
@@ -180,7 +183,7 @@ class _Preflight:
         if self.data is None:
             return
         trained_on = images_asked_for(self.experiment.data)[0] - training.held_out
-        if trained_on % training.batch_size != 1:
+        if (trained_on - 1) % training.batch_size != 0:
             return
         try:
             net = _without_memory(architecture).train()
@@ -191,7 +194,7 @@ class _Preflight:
         except ValueError:
             yield (
                 f"{key}.batch_size",
-                f"is {training.batch_size}, which leaves one of {trained_on} images for the last batch; "
+                f"is {training.batch_size}, which leaves a single one of {trained_on} images for the last batch; "
                 f"{architecture['name']!r} normalises over a batch, so choose another",
             )
 

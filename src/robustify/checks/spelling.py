@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from robustify.configuration import LARGEST
+from robustify.errors import shown
 
 
 def stray_parameters(parameters: Mapping[str, Any]) -> list[str]:
@@ -75,15 +76,6 @@ def missing_options(
         for name, one in first.items()
         if one.default is inspect.Parameter.empty and name not in {*options, *given}
     ]
-
-
-def shown(value: object) -> str:
-    """Return a value as a message shows it: in one line that isn't too long."""
-    try:
-        return f"{value!r:.80}"
-    except ValueError:
-        # Python refuses to write whole numbers of thousands of digits
-        return "a number of thousands of digits"
 
 
 def _options_of(make: Callable[..., object]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Any
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from robustify.configuration import Data, Experiment
+from robustify.configuration import Experiment
 from robustify.datasets.safetensors import TensorsDataset
+from robustify.ingestion.specification import images_asked_for
 
 
 def stale_data(
@@ -42,17 +43,6 @@ def _asked(experiment: str, parameters: Experiment) -> Iterator[tuple[str, int]]
     training_images, test_images = images_asked_for(parameters.data)
     yield f"{experiment}.training_data", training_images
     yield f"{experiment}.test_data", test_images
-
-
-def images_asked_for(data: Data) -> tuple[int, int]:
-    """Return how many training and test images an experiment's parameters ask for."""
-    from robustify.ingestion.specification import specification_of
-
-    known = specification_of(data.name)
-    return (
-        data.training_images or sum(known.train_class_counts),
-        data.test_images or sum(known.test_class_counts),
-    )
 
 
 def _stored(catalog: CatalogProtocol[Any, Any], name: str) -> Iterator[int]:

@@ -7,23 +7,12 @@ from typing import Any
 
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
-from pydantic import ValidationError
 
 from robustify.checks.missing_inputs import maker_of
-from robustify.checks.spelling import shown
-from robustify.checks.stored_data import images_asked_for
-from robustify.configuration import (
-    Experiment,
-    Net,
-    ObjectiveOptions,
-    Training,
-    architecture_of,
-    objective_of,
-    training_of,
-)
+from robustify.configuration import Experiment, Net
 from robustify.datasets.safetensors import NetDataset
-
-_MISSING = object()
+from robustify.placement import dataset_of
+from robustify.recipes import first_difference, recorded
 
 
 def stale_nets(
@@ -43,6 +32,18 @@ def stale_nets(
     Raises:
         InputError: if a file isn't readable.
     """
+    return [
+        *_of_this_seed(pipeline, catalog, experiments, pipelines),
+        *_of_every_seed(pipeline, catalog, experiments),
+    ]
+
+
+def _of_this_seed(
+    pipeline: Pipeline,
+    catalog: CatalogProtocol[Any, Any],
+    experiments: Mapping[str, Experiment],
+    pipelines: Mapping[str, Pipeline],
+) -> Iterator[str]:
     inputs, outputs = pipeline.inputs(), pipeline.all_outputs()
     found: dict[tuple[str, str | None], list[str]] = {}
     for name, experiment in experiments.items():
@@ -50,71 +51,45 @@ def stale_nets(
             title, model = f"{name}.{net}", f"{name}.{net}.model"
             if model in outputs or not any(read.startswith(f"{title}.") for read in inputs):
                 continue
-            difference = _first_difference(catalog, model, experiment, options)
+            difference = _difference(catalog, model, experiment, options)
             if difference is not None:
                 found.setdefault((difference, maker_of(model, pipelines)), []).append(title)
-    return [
-        f"trained with {difference}: {', '.join(titles)}; train again by kedro run --pipeline={maker} "
-        f"--namespaces={','.join(titles)} with the same --env and --params, or give the parameters of that training"
-        for (difference, maker), titles in found.items()
-    ]
+    for (difference, maker), titles in found.items():
+        yield (
+            f"trained with {difference}: {', '.join(titles)}; train again by kedro run --pipeline={maker} "
+            f"--namespaces={','.join(titles)} with the same --env and --params, or give the parameters of that training"
+        )
 
 
-def _first_difference(
+def _of_every_seed(
+    pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], experiments: Mapping[str, Experiment]
+) -> Iterator[str]:
+    """Yield a complaint a seed whose nets are gathered and of which one was trained otherwise."""
+    inputs = pipeline.inputs()
+    for name, experiment in experiments.items():
+        for seed in experiment.seeds:
+            of_seed = experiment.model_copy(update={"seed": seed})
+            for net, options in experiment.nets.items():
+                model = dataset_of(name, seed, f"{net}.model")
+                difference = model in inputs and _difference(catalog, model, of_seed, options)
+                if difference:
+                    yield (
+                        f"trained with {difference}: {name}.{net} of seed {seed}; run that seed again by kedro run --pipeline={name}_robust "
+                        f"--params={name}.seed={seed} with the same --env and other --params, or give the parameters of that training"
+                    )
+                    break
+
+
+def _difference(
     catalog: CatalogProtocol[Any, Any], model: str, experiment: Experiment, net: Net
 ) -> str | None:
     dataset = catalog.get(model) if catalog.exists(model) else None
     if not isinstance(dataset, NetDataset):
         return None
+    provenance = dataset.provenance()
     try:
-        stored = _stored(dataset.provenance(), net)
-    except (KeyError, TypeError, ValidationError):
+        stored = recorded(provenance, provenance["architecture"])
+    except (KeyError, TypeError):
         # made by another version; whoever loads it says so
         return None
-    key, was, now = next(_differences(stored, _asked(experiment, net)), ("", None, None))
-    return f"{key} {_said(was)}, the parameters say {_said(now)}" if key else None
-
-
-def _asked(experiment: Experiment, net: Net) -> dict[str, Any]:
-    shared = experiment.training.model_dump(exclude_unset=True)
-    return {
-        "seed": experiment.seed + net.seed_offset,
-        "uncertainty_set": net.uncertainty_set.model_dump(),
-        "maximiser": net.maximiser.model_dump(),
-        **_in_full(training_of(shared, net), objective_of(experiment.objective.model_dump(), net)),
-        "net": architecture_of(experiment.net.model_dump(), net),
-        "training_images": _MISSING if net.fed_back else images_asked_for(experiment.data)[0],
-    }
-
-
-def _stored(provenance: Mapping[str, Any], net: Net) -> dict[str, Any]:
-    images = dict(provenance["training_data"]).get("images", _MISSING)
-    return {
-        **{name: provenance[name] for name in ("seed", "uncertainty_set", "maximiser")},
-        **_in_full(provenance["training"], provenance["objective"]),
-        "net": provenance["architecture"],
-        "training_images": _MISSING if net.fed_back else images,
-    }
-
-
-def _in_full(training: Mapping[str, Any], objective: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "training": Training(**training).model_dump(),
-        "objective": ObjectiveOptions(**objective).model_dump(),
-    }
-
-
-def _differences(
-    was: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, Any, Any]]:
-    """Yield what differs, as the parameters' keys have it; null is as good as left out."""
-    for name in dict.fromkeys((*now, *was)):
-        one, other = (_MISSING if side.get(name) is None else side[name] for side in (was, now))
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            yield from _differences(one, other, f"{prefix}{name}.")
-        elif one != other:
-            yield f"{prefix}{name}", one, other
-
-
-def _said(value: object) -> str:
-    return "left out" if value is _MISSING else shown(value)
+    return first_difference(stored, experiment.model_dump(exclude_unset=True), net)

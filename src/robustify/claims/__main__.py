@@ -13,13 +13,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pandas as pd
-
 from robustify.atomic import replacing
 from robustify.claims.beginnings import beginnings_of
 from robustify.claims.page import render
 from robustify.claims.sections import CAPTIONS, PAPER_TABLES
 from robustify.claims.stored import Beginning, Stored
+from robustify.claims.tables import (
+    BEGINNING,
+    DISTANCES,
+    OBJECTIVES,
+    READINGS,
+    parse_table,
+    read_table,
+    require_columns,
+)
 from robustify.errors import InputError
 from robustify.reporting import seed_figures
 from robustify.reporting.titles import COMPLETE
@@ -29,35 +36,6 @@ from robustify.verified_results import stored_entries
 DATA, DOCS = Path("data"), Path("docs")
 RESULTS = "results"
 DETAILS = "_details"
-OBJECTIVES = "_objectives"
-READINGS = "_readings"
-DISTANCES = "_smallest_perturbations"
-BEGINNING = "_first_epochs"
-
-# kinds of tables, and what the page takes of each
-_COLUMNS = {
-    OBJECTIVES: {
-        "net",
-        "objective",
-        "options",
-        "uncertainty_set",
-        "radius",
-        "test_accuracy",
-        "adversarial_set_accuracy",
-        "pgd_images",
-    },
-    READINGS: {
-        "net",
-        "norm",
-        "step",
-        "radius",
-        "set_size",
-        "test_accuracy",
-        "adversarial_set_accuracy",
-    },
-    DISTANCES: {"net"},
-    BEGINNING: {"net", "epoch", "loss", "test_accuracy"},
-}
 
 
 def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
@@ -180,9 +158,10 @@ _DRAWN = {
 
 
 def _copy_table(path: Path, copy: Path, kind: str) -> None:
+    table = parse_table(path) if path.is_file() else None
     # a table of an earlier version doesn't say what it was made with
-    table = _read_table(path, kind)
     if table is not None and set(table.get("environment", ())) == {COMPLETE}:
+        require_columns(table, path, kind)
         _write(copy, path.read_text())
 
 
@@ -195,9 +174,9 @@ def _load(results: Path) -> list[Stored]:
             name.removesuffix(f"_{details['environment']}"),
             summary=_read(results / f"{name}.json", _PARTS["summary"]),
             details=details,
-            objectives=_read_table(results / f"{name}{OBJECTIVES}.csv", OBJECTIVES),
-            readings=_read_table(results / f"{name}{READINGS}.csv", READINGS),
-            distances=_read_table(results / f"{name}{DISTANCES}.csv", DISTANCES),
+            objectives=read_table(results / f"{name}{OBJECTIVES}.csv", OBJECTIVES),
+            readings=read_table(results / f"{name}{READINGS}.csv", READINGS),
+            distances=read_table(results / f"{name}{DISTANCES}.csv", DISTANCES),
             figures=tuple(
                 f"{RESULTS}/{path.name}"
                 for path in sorted(results.glob(f"{name}_*.png"))
@@ -219,7 +198,7 @@ def _beginnings(results: Path, stored: list[Stored]) -> list[Beginning]:
         for path in sorted(results.glob(f"{one.name}_*{BEGINNING}.csv"))
         for environment in [path.stem.removesuffix(BEGINNING).removeprefix(f"{one.name}_")]
         if (one.name, environment) not in in_full
-        for beginning in [_read_table(path, BEGINNING)]
+        for beginning in [read_table(path, BEGINNING)]
         if beginning is not None
     ]
 
@@ -232,21 +211,6 @@ def _read(path: Path, keys: set[str]) -> dict[str, Any]:
     if not isinstance(found, dict) or not keys <= found.keys():
         raise InputError(f"{path} doesn't hold {', '.join(sorted(keys))}; gather the seeds again")
     return found
-
-
-def _read_table(path: Path, kind: str) -> pd.DataFrame | None:
-    if not path.is_file():
-        return None
-    try:
-        table = pd.read_csv(path)
-    except ValueError as error:
-        # pandas' errors of empty and of broken files are of that kind
-        raise InputError(f"{path} isn't a table ({error}); make it again") from error
-    if lacking := _COLUMNS[kind] - set(table.columns):
-        raise InputError(f"{path} lacks the columns {', '.join(sorted(lacking))}; make it again")
-    if table.empty:
-        raise InputError(f"{path} has no nets; make it again")
-    return table
 
 
 def _as_json(content: Any) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from robustify.claims.tables import parse_table
+
 SEED_FOLDER = "seed_"
 
 
@@ -18,10 +20,13 @@ def beginnings_of(models: Path) -> dict[str, pd.DataFrame]:
 
     Returns:
         Tables with a row a net and epoch: ``net`` and the columns of the learning curve.
+
+    Raises:
+        InputError: naming the file, if one is no table.
     """
     curves = {
         settings.name: {
-            path.parent.name: pd.read_csv(path)
+            path.parent.name: parse_table(path)
             for path in sorted(settings.glob("*/learning_curve.csv"))
         }
         for settings in sorted(models.glob("*/"))

@@ -63,7 +63,7 @@ class CheckedParameters:
         ]
         for name, experiment in self._experiments.items():
             if any({name, "transfer"} <= node.tags for node in pipeline.nodes):
-                problems += _absent(name, experiment)
+                problems += [*_absent(name, experiment), *_of_two_seeds(name, experiment)]
         if problems:
             raise ClickException("; ".join(problems))
         missing = missing_inputs(pipeline, catalog, pipelines)
@@ -127,6 +127,17 @@ def _absent(name: str, experiment: Experiment) -> list[str]:
         for net, path in also.items()
         if not Path(path).is_file()
     ]
+
+
+def _of_two_seeds(name: str, experiment: Experiment) -> Iterator[str]:
+    """Yield a complaint where examples would go between nets of the first seed and nets of the experiment's own."""
+    others = experiment.across_seeds.transfer.nets if experiment.across_seeds else {}
+    if others and experiment.seeds and experiment.seeds[0] != experiment.seed:
+        first = experiment.seeds[0]
+        yield (
+            f"{name}.seeds: begins with {first}, but {', '.join(others)} of {name}.across_seeds.transfer.nets would have seed {experiment.seed}; "
+            f"begin with {experiment.seed}, or give {name}.seed={first}, too"
+        )
 
 
 def _further(error: ConfigurationError) -> Iterator[str]:

@@ -108,6 +108,10 @@ def _fetched(specification: Specification, kept: Path, directory: Path | None) -
 def verified(data: RawData, specification: Specification) -> Tensors:
     """Return the arrays as tensors once their shapes, class balance and SHA-256 are right.
 
+    Args:
+        data: as decoded.
+        specification: of the data set that it should be.
+
     Raises:
         DataError: naming what is off.
     """

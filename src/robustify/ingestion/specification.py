@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from robustify.errors import InputError
+
+if TYPE_CHECKING:
+    from robustify.configuration import Data
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -85,6 +89,9 @@ SPECIFICATIONS = {
 def specification_of(name: str) -> Specification:
     """Return the specification of the data set.
 
+    Args:
+        name: one of ``SPECIFICATIONS``.
+
     Raises:
         DataError: for an unknown name.
     """
@@ -93,8 +100,28 @@ def specification_of(name: str) -> Specification:
     return SPECIFICATIONS[name]
 
 
+def images_asked_for(data: Data) -> tuple[int, int]:
+    """Return how many training and test images an experiment's parameters ask for.
+
+    Args:
+        data: names a data set, and numbers of images where not all are to be taken.
+
+    Raises:
+        DataError: for an unknown name.
+    """
+    known = specification_of(data.name)
+    return (
+        data.training_images or sum(known.train_class_counts),
+        data.test_images or sum(known.test_class_counts),
+    )
+
+
 def check_shapes(data: RawData, specification: Specification) -> None:
     """Check counts, shapes and class balance.
+
+    Args:
+        data: as decoded.
+        specification: of the data set that it should be.
 
     Raises:
         DataError: naming the first thing that is off.

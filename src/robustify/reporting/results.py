@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from robustify.configuration import BASELINE
+from robustify.configuration import BASELINE, Paper
 from robustify.errors import InputError
 
 
@@ -95,24 +95,24 @@ def gather(
     }
 
 
-def summary_table(results: Mapping[str, Any], paper: Mapping[str, Any]) -> pd.DataFrame:
+def summary_table(results: Mapping[str, Any], paper: Paper) -> pd.DataFrame:
     """Return a row a net: accuracies in per cent beside the paper's own (its Tables 1 and 2).
 
     Args:
         results: content of ``results.json``.
-        paper: ``nets``, the paper's accuracies as shares, by net.
+        paper: what it reports.
     """
     rows = []
     for net, measured in results["nets"].items():
-        reported = paper.get("nets", {}).get(net, {})
+        reported = paper.nets.get(net)
         rows.append(
             {
                 "net": net,
                 "test_accuracy": _percent(measured["test_accuracy"]),
-                "paper_test_accuracy": _percent(reported.get("test_accuracy")),
+                "paper_test_accuracy": _percent(reported.test_accuracy if reported else None),
                 "adversarial_set_accuracy": _percent(measured["adversarial_set_accuracy"]),
                 "paper_adversarial_set_accuracy": _percent(
-                    reported.get("adversarial_set_accuracy")
+                    reported.adversarial_set_accuracy if reported else None
                 ),
                 "radius": measured["radius"],
                 "seconds_per_epoch": measured["seconds_per_epoch"],

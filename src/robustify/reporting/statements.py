@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from robustify.configuration import ALL_ATTACKS, AUTOATTACK
 from robustify.levels import size_label
 
-ALL_ATTACKS = "all_attacks"
-AUTOATTACK = "autoattack"
 _LABELS = {
     ALL_ATTACKS: "all of them",
     AUTOATTACK: "AutoAttack",

@@ -196,6 +196,16 @@ def make_schedule(
 
     ``triangle`` rises linearly over the share ``warmup`` of the training and falls linearly to
     zero, ``halving`` halves every ``epochs_per_halving`` epochs, ``constant`` stays at one.
+
+    Args:
+        name: of the schedule.
+        steps: of the whole training.
+        steps_per_epoch: of one epoch, the last batch counted.
+        warmup: share of the training, in [0, 1).
+        epochs_per_halving: at least 1.
+
+    Raises:
+        InputError: for an unknown name or a value out of range.
     """
     if not 0 <= warmup < 1:
         raise InputError(f"warmup is {warmup}; it must be in [0, 1)")

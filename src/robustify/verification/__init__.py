@@ -3,6 +3,6 @@
 from robustify.verification.examination import examine
 from robustify.verification.plan import Plan, make_plan
 from robustify.verification.survival import Survival, survive
-from robustify.verification.verify import ALL_ATTACKS, verify
+from robustify.verification.verify import verify
 
-__all__ = ["ALL_ATTACKS", "Plan", "Survival", "examine", "make_plan", "survive", "verify"]
+__all__ = ["Plan", "Survival", "examine", "make_plan", "survive", "verify"]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from robustify.answers import logits_of
 from robustify.attacks import ApgdCrossEntropy, Pgd, Square
 from robustify.attacks.evaluation import CLEAN
+from robustify.configuration import ALL_ATTACKS
 from robustify.errors import InputError
 from robustify.gates import (
     RefusalError,
@@ -30,9 +31,6 @@ from robustify.uncertainty import NormBall
 from robustify.verification.examination import examine
 from robustify.verification.plan import Plan
 from robustify.verification.survival import Survival, survive
-
-# name in tables of what outlasts every attack of a ball
-ALL_ATTACKS = "all_attacks"
 
 
 def verify(

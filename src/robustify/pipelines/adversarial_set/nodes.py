@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from robustify.configuration import AdversarialSet
     from robustify.storage import Tensors, TrainedNet
     from robustify.uncertainty import UncertaintySet
 
@@ -25,8 +26,9 @@ def make_adversarial_set(
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        ValueError: if no example succeeds, or the baseline has one of them right after all.
+        InputError: if no example succeeds, or the baseline has one of them right after all.
     """
+    from robustify.configuration import AdversarialSet
     from robustify.errors import InputError
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
@@ -36,10 +38,12 @@ def make_adversarial_set(
 
     keep_freed_memory()
     started = time.perf_counter()
-    net, sets = model.net.to(choose_device(device)), _sets_of(adversarial_set)
-    examples = attack(net, test_data.tensors["images"], test_data.tensors["labels"], sets)
+    net, options = model.net.to(choose_device(device)), AdversarialSet(**adversarial_set)
+    examples = attack(
+        net, test_data.tensors["images"], test_data.tensors["labels"], _sets_of(options)
+    )
     if len(examples) == 0:
-        raise InputError(_empty(adversarial_set))
+        raise InputError(_empty(options))
     for norm in (norm for norm, count in examples.by_norm().items() if count == 0):
         logger.warning(
             "no example in %s fools the baseline, so the set has none; raise adversarial_set.sets.%s.radius",
@@ -51,7 +55,7 @@ def make_adversarial_set(
         raise InputError("the baseline has examples of its own adversarial set right")
     survivors = survives_rounding(net, examples)
     provenance = {
-        "sets": adversarial_set["sets"],
+        "sets": options.sets,
         "norms": list(examples.norms),
         "by_norm": examples.by_norm(),
         "size": len(examples),
@@ -60,7 +64,8 @@ def make_adversarial_set(
         "attacked_data": test_data.provenance,
         "attacked_data_sha256": test_data.provenance["tensors_sha256"],
         "manifest": make_manifest(
-            {"adversarial_set": adversarial_set, "device": device}, seed=model.provenance["seed"]
+            {"adversarial_set": options.model_dump(), "device": device},
+            seed=model.provenance["seed"],
         ),
     }
     tensors = {
@@ -88,31 +93,33 @@ def require_examples(
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        ValueError: if no example succeeds.
+        InputError: if no example succeeds.
     """
     from robustify.answers import BATCH_SIZE
+    from robustify.configuration import AdversarialSet
     from robustify.errors import InputError
     from robustify.machine.devices import choose_device
     from robustify.measurement import attack
 
-    net, sets = model.net.to(choose_device(device)), _sets_of(adversarial_set)
+    net, options = model.net.to(choose_device(device)), AdversarialSet(**adversarial_set)
+    sets = _sets_of(options)
     images, labels = test_data.tensors["images"], test_data.tensors["labels"]
     batches = zip(images.split(BATCH_SIZE), labels.split(BATCH_SIZE), strict=True)
     if not any(len(attack(net, batch, truth, sets)) for batch, truth in batches):
-        raise InputError(_empty(adversarial_set))
+        raise InputError(_empty(options))
 
 
-def _sets_of(adversarial_set: dict[str, Any]) -> dict[str, UncertaintySet]:
+def _sets_of(adversarial_set: AdversarialSet) -> dict[str, UncertaintySet]:
     from robustify.uncertainty import make_uncertainty_set
 
     return {
         name: make_uncertainty_set(name, **options)
-        for name, options in adversarial_set["sets"].items()
+        for name, options in adversarial_set.sets.items()
     }
 
 
-def _empty(adversarial_set: dict[str, Any]) -> str:
+def _empty(adversarial_set: AdversarialSet) -> str:
     return (
         "the adversarial set is empty: no example fools the baseline; "
-        f"raise the radii in adversarial_set.sets ({adversarial_set['sets']})"
+        f"raise the radii in adversarial_set.sets ({adversarial_set.sets})"
     )

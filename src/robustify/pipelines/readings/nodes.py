@@ -21,6 +21,7 @@ def measure_sizes(
         adversarial_set: see :class:`robustify.configuration.AdversarialSet`.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
+    from robustify.configuration import AdversarialSet
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
     from robustify.measurement import attack
@@ -29,6 +30,7 @@ def measure_sizes(
     keep_freed_memory()
     net = attacked_net.net.to(choose_device(device))
     images, labels = test_data.tensors["images"], test_data.tensors["labels"]
+    sets = AdversarialSet(**adversarial_set).sets
     by_step = {
         step: attack(
             net,
@@ -36,15 +38,12 @@ def measure_sizes(
             labels,
             {
                 norm: make_uncertainty_set(norm, **{**ball, "step": step})
-                for norm, ball in adversarial_set["sets"].items()
+                for norm, ball in sets.items()
             },
         ).by_norm()
         for step in STEPS
     }
-    return {
-        norm: {step: counts[norm] for step, counts in by_step.items()}
-        for norm in adversarial_set["sets"]
-    }
+    return {norm: {step: counts[norm] for step, counts in by_step.items()} for norm in sets}
 
 
 def compare_readings(

@@ -38,6 +38,7 @@ def gather_results(
     Raises:
         InputError: if what was measured is of different nets or sets.
     """
+    from robustify.configuration import Paper
     from robustify.machine.devices import choose_device, describe
     from robustify.reporting import results
 
@@ -62,7 +63,7 @@ def gather_results(
     )
     return (
         gathered,
-        results.summary_table(gathered, paper),
+        results.summary_table(gathered, Paper(**paper)),
         results.epsilon_sweep_table(gathered),
         results.learning_curves_table(curves),
         *([results.verification_table(verifications)] if verifications else []),

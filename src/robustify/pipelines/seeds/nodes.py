@@ -26,10 +26,11 @@ def measure_net(
         steps: see :class:`robustify.configuration.Steps`.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    from robustify.across_seeds import TRAINED
+    from robustify.configuration import Steps
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
     from robustify.measurement import predict
+    from robustify.recipes import recorded
     from robustify.steps import accuracy_under_steps
     from robustify.storage import Tensors
 
@@ -43,18 +44,15 @@ def measure_net(
         },
         {
             "net_sha256": model.provenance["tensors_sha256"],
-            "trained": {
-                **{key: model.provenance[key] for key in TRAINED},
-                "architecture": model.architecture,
-                "images": model.provenance["training_data"]["images"],
-                "seed": model.provenance["seed"],
-            },
+            "trained": recorded(model.provenance, model.architecture),
             "test_data_sha256": test_data.provenance["tensors_sha256"],
             "adversarial_set_sha256": adversarial_set.provenance["tensors_sha256"],
         },
     )
-    count = steps.get("images")
-    accuracies = accuracy_under_steps(net, images[:count], labels[:count], steps["radii"])
+    asked = Steps(**steps)
+    count = asked.images
+    radii = {str(norm): chosen for norm, chosen in asked.radii.items()}
+    accuracies = accuracy_under_steps(net, images[:count], labels[:count], radii)
     return predictions, {
         "images": len(images[:count]),
         "accuracy": {

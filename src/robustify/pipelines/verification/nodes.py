@@ -44,6 +44,7 @@ def verify_net(
     from robustify.configuration import Verification
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
+    from robustify.recipes import recorded
     from robustify.verification import make_plan, verify
 
     keep_freed_memory()
@@ -72,6 +73,7 @@ def verify_net(
         "depth": depth,
         "attacks": {name: attack.model_dump() for name, attack in chosen.attacks.items()},
         "uncertainty_set": uncertainty_set,
+        "trained": recorded(model.provenance, model.architecture),
         "weights_sha256": model.provenance["tensors_sha256"],
         "seconds": round(time.perf_counter() - started, 2),
     }
