@@ -12,7 +12,7 @@ import pytest
 
 from robustify.claims.__main__ import main, make_page
 from robustify.claims.rules import CLAIMS, Finding, verdict_of
-from robustify.claims.sections import conclusions
+from robustify.claims.sections import conclusions, verified
 from robustify.errors import InputError
 from robustify.significance import over_seeds
 
@@ -897,3 +897,26 @@ def test_a_table_of_a_look_at_the_graph_is_left_out_whatever_its_columns(
     table.write_text("net,step,environment\nl2,literal,quick\n")
     make_page(tmp_path / "data", tmp_path / "docs")
     assert not (tmp_path / "docs/results/mnist_readings.csv").exists()
+
+
+def test_entries_of_weaker_attacks_and_of_fewer_gates_are_named() -> None:
+    def entry(net: str, norm: str, **of_newer: Any) -> dict[str, Any]:
+        return {
+            "experiment": "mnist", "net": net, "norm": norm, "epsilon": 0.5, "images": 100, "clean_accuracy": 0.9,
+            "seconds": 60.0, "command": None, **of_newer,
+        }  # fmt: skip
+
+    newest = {"gates": 100, "code_sha256": "c0de"}
+    of_all = [
+        entry("baseline", "l1"),
+        entry("baseline", "l2"),
+        entry("control", "linf"),
+        entry("l2", "l1", gates=100),
+        entry("linf", "l1", **newest),
+    ]
+    text = verified(of_all, {"mnist": "MNIST"})
+    assert "PGD was weaker in the entries of baseline (MNIST), l2 (MNIST):" in text
+    assert "Entries of baseline (MNIST), control (MNIST) were made by an earlier version." in text
+    assert "earlier version" not in verified(of_all[3:], {})
+    newest_only = verified(of_all[4:], {})
+    assert "weaker" not in newest_only

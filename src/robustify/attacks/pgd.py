@@ -9,14 +9,16 @@ from torch import Tensor, nn
 
 from robustify.attacks.base import Attack, ascend, ball_in_box, misclassified, require_at_least
 from robustify.attacks.losses import cross_entropy
+from robustify.attacks.sparse_ascent import spread_step, values_moved
 from robustify.errors import InputError
-from robustify.uncertainty import NormBall, UncertaintySet
+from robustify.uncertainty import L1Ball, NormBall, UncertaintySet
 
 
 class Pgd(Attack):
     """Steepest-ascent steps on the cross entropy, each projected back, from several starts.
 
-    An image is left alone as soon as the net gets it wrong, unless all steps are asked for.
+    An image is left alone as soon as the net gets it wrong, unless all steps are asked for. In l1 the first of several steps move more
+    than one value at every other start, the first one included, see :mod:`robustify.attacks.sparse_ascent`.
 
     Args:
         steps: steps a restart, at least 1.
@@ -71,17 +73,25 @@ class Pgd(Attack):
                 break
             clean = x[standing]
             start = ball.sample(clean, generator) if self.random_start or restart else clean
-            found[standing], still = self._climb(net, clean, labels[standing], ball, start)
+            # which of the two goes further depends on the net
+            spread = isinstance(ball, L1Ball) and restart % 2 == 0
+            found[standing], still = self._climb(net, clean, labels[standing], ball, start, spread)
             standing = standing[still]
         return found
 
     def _climb(
-        self, net: nn.Module, x: Tensor, labels: Tensor, ball: NormBall, start: Tensor
+        self,
+        net: nn.Module,
+        x: Tensor,
+        labels: Tensor,
+        ball: NormBall,
+        start: Tensor,
+        spread: bool,
     ) -> tuple[Tensor, Tensor]:
         """Return the last point of every image and the indices of those still right."""
         point, active = start.clone(), torch.arange(len(x), device=x.device)
         length = self.relative_step * ball.radius
-        for _ in range(self.steps):
+        for done in range(self.steps):
             loss = partial(cross_entropy, labels=labels[active])
             ascent = ascend(net, point[active], loss)
             gradient = ascent.gradient
@@ -90,6 +100,11 @@ class Pgd(Attack):
                 active, gradient = active[right], gradient[right]
             if len(active) == 0:
                 return point, active
-            step = ball.steepest_ascent(gradient, point[active], length)
+            values = values_moved(done, steps=self.steps, dimensions=x[0].numel()) if spread else 1
+            # a longer step than that moves as many by itself, for none has more room than 1
+            if values > max(1.0, length):
+                step = spread_step(gradient, point[active], length=length, values=values)
+            else:
+                step = ball.steepest_ascent(gradient, point[active], length)
             point[active] = ball.project(point[active] + step, x[active])
         return point, active[~misclassified(net, point[active], labels[active])]

@@ -401,15 +401,28 @@ def _titled(entry: Mapping[str, Any], titles: Mapping[str, str]) -> str:
 
 
 def _older(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> Iterator[str]:
-    """Yield which nets' entries don't say how many sanity gates looked at them."""
-    older = dict.fromkeys(
-        f"{entry['net']} ({_titled(entry, titles)})" for entry in entries if "gates" not in entry
-    )
+    """Yield which nets' entries are of weaker attacks or fewer gates; what they lack tells how old they are."""
+    in_l1 = [entry for entry in entries if entry["norm"] == "l1"]
+    weaker = _lacking("code_sha256", in_l1, titles)
+    if weaker:
+        yield (
+            f"In l1, PGD was weaker in the entries of {', '.join(weaker)}: each step went for a single value of the image, where the first steps of every other "
+            "start now move several. Their l1 accuracies under PGD are higher than they would be."
+        )
+    older = _lacking("gates", entries, titles)
     if older:
         yield (
             f"Entries of {', '.join(older)} were made by an earlier version. Its sanity gates were fewer, so that nothing is flagged doesn't mean that today's would pass; "
             "what all attacks together leave wasn't stored, nor what APGD-CE leaves where it was run by itself."
         )
+
+
+def _lacking(
+    key: str, entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]
+) -> list[str]:
+    """Return the nets, each once, of which entries lack a key."""
+    named = (f"{entry['net']} ({_titled(entry, titles)})" for entry in entries if key not in entry)
+    return list(dict.fromkeys(named))
 
 
 def beginning(one: Beginning) -> str:

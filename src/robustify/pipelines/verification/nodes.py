@@ -42,6 +42,7 @@ def verify_net(
     from pathlib import Path
 
     from robustify.configuration import Verification
+    from robustify.fingerprint import VERIFICATION_CODE, code_sha256
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
     from robustify.recipes import recorded
@@ -75,6 +76,7 @@ def verify_net(
         "uncertainty_set": uncertainty_set,
         "trained": recorded(model.provenance, model.architecture),
         "weights_sha256": model.provenance["tensors_sha256"],
+        "code_sha256": code_sha256(VERIFICATION_CODE),
         "seconds": round(time.perf_counter() - started, 2),
     }
 
