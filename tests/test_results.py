@@ -5,7 +5,8 @@ import pytest
 
 from robustify.configuration import Paper
 from robustify.reporting import results
-from robustify.reporting.report import render_html, render_text
+from robustify.reporting.report import render_html
+from robustify.reporting.terminal import experiment_text
 
 CURVE = pd.DataFrame(
     {"epoch": [1, 2], "loss": [1.0, 0.5], "test_accuracy": [0.8, 0.9], "seconds": [10.0, 12.0]}
@@ -87,7 +88,7 @@ def test_the_report_says_how_much_of_the_data_it_is_of(
 
 def test_text_and_page_show_every_net(gathered: dict) -> None:
     table = results.summary_table(gathered, PAPER)
-    text = render_text(gathered, table, folder="data/08_reporting/mnist")
+    text = experiment_text(gathered, table, folder="data/08_reporting/mnist")
     assert "99.12 (99.09)" in text
     assert "10 examples (l2 4, linf 6)" in text
     page = render_html(gathered, table, {}, {**SETTINGS, "title": "MNIST <1>"})

@@ -5,8 +5,9 @@ import pytest
 
 from robustify.reporting import results
 from robustify.reporting.figures import accuracy_under_attacks
-from robustify.reporting.report import render_html, render_text, render_verification
+from robustify.reporting.report import render_html, render_verification
 from robustify.reporting.statements import attack_label, attack_rows, statement, warning
+from robustify.reporting.terminal import experiment_text
 
 from .test_results import CURVE, PAPER, evaluation
 
@@ -110,7 +111,7 @@ def test_a_failed_gate_shows_in_every_table(gathered: dict) -> None:
     assert len(detailed) == 8
     # as it is read again from a CSV file, an empty text is a missing one
     table["failed_gates"] = table["failed_gates"].replace("", float("nan"))
-    text = render_text(gathered, table, folder="folder")
+    text = experiment_text(gathered, table, folder="folder")
     assert "l2 (FLAGGED)" in text
     assert "baseline (FLAGGED)" not in text
     assert "l2 is FLAGGED, not to be believed: gradient beats noise: no" in text

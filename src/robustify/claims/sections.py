@@ -13,7 +13,7 @@ from robustify.claims.stored import Beginning, Stored, titled
 from robustify.configuration import BASELINE, CONTROL
 from robustify.levels import size_label
 from robustify.reporting.comparison import attacked_columns, heading
-from robustify.reporting.report import spread_in_per_cent
+from robustify.reporting.terminal import spread_in_per_cent
 from robustify.reporting.titles import COMPLETE
 from robustify.uncertainty import STEPS
 

@@ -2,58 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 
 from robustify.placement import HOME_SEED
 from robustify.tracking.nets import reporting_folder
 
 
 class Summary:
-    """Ends a run by printing each experiment's table and where to look."""
+    """Ends a run by printing each experiment's tables and where to look."""
 
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-        """Print the summary of every experiment whose report was written."""
-        from robustify.reporting.report import (
-            render_across_seeds,
-            render_comparison,
-            render_distances,
-            render_readings,
-            render_text,
-            render_verification_text,
-        )
-
+        """Print what every experiment's last nodes made."""
         for node in pipeline.nodes:
-            experiment = str(node.namespace)
-            if f"{experiment}.full_verification_page" in node.outputs:
-                found = {
-                    name.split(".")[1]: catalog.load(name)
-                    for name in node.inputs
-                    if name.endswith(".full_verification")
-                }
-                print(render_verification_text(found, folder=_folder(catalog, experiment)))  # noqa: T201
-            if "reporting" in node.tags and f"{experiment}.report" in node.outputs:
-                results = catalog.load(f"{experiment}.results")
-                table = catalog.load(f"{experiment}.table")
-                print(render_text(results, table, folder=_folder(catalog, experiment)))  # noqa: T201
-            if "objectives" in node.tags and f"{experiment}.objectives" in node.outputs:
-                table = catalog.load(f"{experiment}.objectives")
-                folder = _folder(catalog, experiment)
-                print(render_comparison(experiment, table, folder=folder))  # noqa: T201
-            if f"{experiment}.readings" in node.outputs:
-                table = catalog.load(f"{experiment}.readings")
-                print(render_readings(experiment, table, folder=_folder(catalog, experiment)))  # noqa: T201
-            if f"{experiment}.distances" in node.outputs:
-                table = catalog.load(f"{experiment}.distances")
-                print(render_distances(experiment, table, folder=_folder(catalog, experiment)))  # noqa: T201
-            if f"{experiment}.across_seeds" in node.outputs:
-                summary = catalog.load(f"{experiment}.across_seeds")
-                folder = _folder(catalog, experiment, HOME_SEED)
-                print(render_across_seeds(experiment, summary, folder=folder))  # noqa: T201
+            for text in _texts(node, catalog):
+                print(text)  # noqa: T201
+
+
+def _texts(node: Node, catalog: CatalogProtocol[Any, Any]) -> Iterator[str]:
+    """Yield what there is to say of a node's outputs."""
+    from robustify.reporting import terminal
+
+    experiment = str(node.namespace)
+    # these are tables of one experiment, and what they are called
+    alone = {
+        "objectives": terminal.objectives_text,
+        "readings": terminal.readings_text,
+        "distances": terminal.distances_text,
+    }
+    for output in node.outputs:
+        kind = output.removeprefix(f"{experiment}.")
+        if kind == output:
+            continue
+        folder = _folder(catalog, experiment)
+        if kind == "full_verification_page":
+            yield terminal.verification_text(_verifications(node, catalog), folder=folder)
+        elif kind == "report":
+            results, table = (catalog.load(f"{experiment}.{part}") for part in ("results", "table"))
+            yield terminal.experiment_text(results, table, folder=folder)
+        elif kind == "across_seeds":
+            home = _folder(catalog, experiment, HOME_SEED)
+            yield terminal.across_seeds_text(experiment, catalog.load(output), folder=home)
+        elif kind in alone:
+            yield alone[kind](experiment, catalog.load(output), folder=folder)
+
+
+def _verifications(node: Node, catalog: CatalogProtocol[Any, Any]) -> dict[str, Any]:
+    return {
+        name.split(".")[1]: catalog.load(name)
+        for name in node.inputs
+        if name.endswith(".full_verification")
+    }
 
 
 def _folder(catalog: CatalogProtocol[Any, Any], experiment: str, seed: int | None = None) -> str:

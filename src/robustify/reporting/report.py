@@ -1,4 +1,4 @@
-"""The report of an experiment: as text for the terminal, as one self-contained HTML page for people."""
+"""The pages of an experiment, for people: its report and its full verification, each one HTML file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 
 from robustify.ingestion.specification import specification_of
 from robustify.levels import size_label
-from robustify.reporting.comparison import attacked_columns
 from robustify.reporting.statements import (
     attack_columns,
     attack_label,
     attack_rows,
     statement,
+    verifications_in,
     warning,
 )
 
@@ -37,105 +37,6 @@ CAPTIONS = {
 }
 
 
-def render_text(results: Mapping[str, Any], table: pd.DataFrame, *, folder: str) -> str:
-    """Return the table and where to look, for the end of a run."""
-    stored = results["adversarial_set"]
-    by_norm = ", ".join(f"{norm} {count}" for norm, count in stored["by_norm"].items())
-    columns = table.rename(columns=_HEADINGS).set_index("net")
-    verifications = _verifications(results)
-    return "\n".join(
-        [
-            "",
-            f"{results['experiment']}: accuracy in per cent (paper's in brackets where it reports one)",
-            _as_text(columns),
-            f"adversarial set: {stored['size']} examples ({by_norm})",
-            *_lines(verifications),
-            f"report: {folder}/report.html",
-            "compare the nets: make ui",
-            "",
-        ]
-    )
-
-
-def render_comparison(experiment: str, table: pd.DataFrame, *, folder: str) -> str:
-    """Return the objectives side by side and where to look, for the end of a run."""
-    shown = ["net", "objective", "uncertainty_set", "test_accuracy", "adversarial_set_accuracy"]
-    shown += attacked_columns(table)
-    shown += ["seconds_per_epoch"]
-    return "\n".join(
-        [
-            "",
-            f"{experiment}: one net under each objective, accuracy in per cent",
-            _marked(table)[shown].to_string(index=False),
-            f"all columns: {folder}/objectives.csv",
-            "",
-        ]
-    )
-
-
-def render_distances(experiment: str, table: pd.DataFrame, *, folder: str) -> str:
-    """Return the nets' smallest perturbations side by side and where to look, for the end of a run."""
-    return "\n".join(
-        [
-            "",
-            f"{experiment}: Szegedy's attack (Eq. 1), shares in per cent, l2 norms on the [0, 1] scale",
-            table.drop(columns="environment").to_string(index=False),
-            f"figures: {folder}/smallest_perturbations",
-            "",
-        ]
-    )
-
-
-def _marked(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with the nets that failed a sanity gate marked."""
-    marks = table["failed_gates"].fillna("").map(lambda failed: " (FLAGGED)" if failed else "")
-    return table.assign(net=table["net"] + marks)
-
-
-def render_readings(experiment: str, table: pd.DataFrame, *, folder: str) -> str:
-    """Return the readings of Eq. 11 side by side and where to look, for the end of a run."""
-    shown = ["net", "step", "set_size", "test_accuracy", "adversarial_set_accuracy"]
-    shown += attacked_columns(table)
-    return "\n".join(
-        [
-            "",
-            f"{experiment}: the readings of Eq. 11, accuracy in per cent",
-            _marked(table)[shown].to_string(index=False),
-            f"all columns: {folder}/readings.csv",
-            "",
-        ]
-    )
-
-
-def render_across_seeds(experiment: str, summary: Mapping[str, Any], *, folder: str) -> str:
-    """Return means and deviations over seeds and where to look, for the end of a run."""
-    seeds = ", ".join(map(str, summary["seeds"]))
-    columns = {"test_accuracy": "test set", "adversarial_set_accuracy": "adversarial set"}
-    table = pd.DataFrame(
-        {
-            heading: [spread_in_per_cent(net[key]) for net in summary["nets"].values()]
-            for key, heading in columns.items()
-        },
-        index=list(summary["nets"]),
-    )
-    return "\n".join(
-        [
-            "",
-            f"{experiment}: accuracy in per cent, mean ± standard deviation of seeds {seeds}",
-            str(table.to_string()),
-            f"tests: {folder}/across_seeds/summary.json",
-            "the page of claims: python -m robustify.claims",
-            "",
-        ]
-    )
-
-
-def spread_in_per_cent(measured: Mapping[str, Any]) -> str:
-    """Return mean and standard deviation of shares in per cent, without a deviation where there is none."""
-    mean = f"{100 * measured['mean']:.2f}"
-    return mean if measured["std"] is None else f"{mean} ± {100 * measured['std']:.2f}"
-
-
 def render_html(
     results: Mapping[str, Any],
     table: pd.DataFrame,
@@ -150,7 +51,7 @@ def render_html(
         figures: by file name.
         settings: the experiment's parameters.
     """
-    verifications = _verifications(results)
+    verifications = verifications_in(results)
     return _template("report.html").render(
         results=results,
         section=_section(verifications) if verifications else None,
@@ -182,16 +83,6 @@ def _data(settings: Mapping[str, Any]) -> str:
     )
 
 
-def render_verification_text(verifications: Mapping[str, Mapping[str, Any]], *, folder: str) -> str:
-    """Return a line a net and where to look, for the end of a run.
-
-    Args:
-        verifications: see :func:`robustify.verification.verify`, by net.
-        folder: where the page lies.
-    """
-    return "\n".join(["", *_lines(verifications), f"page: {folder}/full_verification.html", ""])
-
-
 def render_verification(
     verifications: Mapping[str, Mapping[str, Any]],
     figures: Mapping[str, Figure],
@@ -214,16 +105,6 @@ def render_verification(
     )
 
 
-def _lines(verifications: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    survived = [f"{net}: {statement(found)}" for net, found in verifications.items()]
-    flagged = [
-        f"{net} is FLAGGED, not to be believed: {warning(found)}"
-        for net, found in verifications.items()
-        if found["failed_gates"]
-    ]
-    return survived + flagged
-
-
 def _template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("robustify.reporting"),
@@ -232,14 +113,6 @@ def _template(name: str) -> Template:
     )
     environment.filters["size"] = size_label
     return environment.get_template(name)
-
-
-def _verifications(results: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {
-        net: measured["verification"]
-        for net, measured in results["nets"].items()
-        if "verification" in measured
-    }
 
 
 def _section(verifications: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -273,31 +146,6 @@ def _caption(name: str) -> str:
             "Accuracy by the size of the ball, one panel an attack; at ε = 0 nothing is attacked."
         )
     return CAPTIONS.get(name, "")
-
-
-_HEADINGS = {
-    "test_accuracy": "test set",
-    "adversarial_set_accuracy": "adversarial set",
-    "seconds_per_epoch": "s / epoch",
-}
-
-
-def _as_text(columns: pd.DataFrame) -> str:
-    shown = pd.DataFrame(index=columns.index)
-    for heading, paper in (
-        ("test set", "paper_test_accuracy"),
-        ("adversarial set", "paper_adversarial_set_accuracy"),
-    ):
-        shown[heading] = [
-            f"{ours:.2f}" + (f" ({theirs:.2f})" if pd.notna(theirs) else "")
-            for ours, theirs in zip(columns[heading], columns[paper], strict=True)
-        ]
-    shown["radius"] = [size_label(radius) if radius else "–" for radius in columns["radius"]]
-    shown["s / epoch"] = columns["s / epoch"]
-    if "failed_gates" in columns:
-        failed = columns["failed_gates"].fillna("").astype(bool)
-        shown.index = [f"{net} (FLAGGED)" if failed[net] else net for net in shown.index]
-    return str(shown.rename_axis(None).to_string())
 
 
 def _png(figure: Figure) -> str:

@@ -17,6 +17,19 @@ _LABELS = {
 }
 
 
+def verifications_in(results: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the verifications of an experiment's nets, by net; none of a net that has none.
+
+    Args:
+        results: content of ``results.json``.
+    """
+    return {
+        net: measured["verification"]
+        for net, measured in results["nets"].items()
+        if "verification" in measured
+    }
+
+
 def statement(verification: Mapping[str, Any]) -> str:
     """Return in one line what survived all attacks: where AutoAttack was run, else in the net's own ball.
 
