@@ -405,3 +405,15 @@ def test_nothing_to_compare_is_refused_by_name() -> None:
             gates.more_steps_never_help(none_or_one, images=100)
         with pytest.raises(InputError, match=r"accuracies holds [01]; it must hold"):
             gates.larger_epsilon_never_helps(none_or_one, images=100)
+
+
+def test_an_honest_linear_net_of_many_values_passes_in_l1() -> None:
+    # steps on many values at once go less far here than those on one
+    torch.manual_seed(0)
+    net = LinearNet(784, 2).eval()
+    with torch.no_grad():
+        net.linear.weight[1, 37] += 1.0
+    images = torch.randint(0, 256, (100, 1, 28, 28), dtype=torch.uint8)
+    labels = net(images.float() / 255).argmax(dim=1)
+    ball = L1Ball(radius=0.12)
+    assert not failed(net, Problem(net, images, labels), ball)

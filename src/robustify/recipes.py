@@ -13,6 +13,7 @@ from robustify.configuration import (
     ObjectiveOptions,
     Training,
     architecture_of,
+    needs_tangent_planes,
     objective_of,
     training_of,
 )
@@ -23,6 +24,7 @@ from robustify.ingestion.specification import images_asked_for
 _TRAINED = ("uncertainty_set", "maximiser", "training", "objective")
 # as the parameters call it
 _NAMES = {"architecture": "net", "images": "training_images"}
+_NOT_OF_EVERY_NET = ("fed_back", "tangent_planes")
 # parts with defaults
 _MODELS: Mapping[str, type[BaseModel]] = {"training": Training, "objective": ObjectiveOptions}
 _MISSING = object()
@@ -31,18 +33,22 @@ _MISSING = object()
 def recorded(provenance: Mapping[str, Any], architecture: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a net was trained with: set, maximiser, training, objective, architecture, number of images, seed.
 
+    Where examples were fed back, or tangent planes asked for, it is said by which parameters.
+
     Args:
         provenance: of a net, see :func:`robustify.pipelines.training.nodes.train_net`.
         architecture: its name and options.
 
     Raises:
-        KeyError: if the provenance is that of another version.
+        InputError: if a stored net's provenance is that of another version.
     """
+    data = provenance["training_data"]
     return {
         **{key: provenance[key] for key in _TRAINED},
         "architecture": dict(architecture),
-        "images": provenance["training_data"]["images"],
+        "images": data.get("images"),
         "seed": provenance["seed"],
+        **_given(fed_back=data.get("fed_back"), tangent_planes=provenance.get("tangent_planes")),
     }
 
 
@@ -61,40 +67,51 @@ def asked_for(settings: Mapping[str, Any], net: Net) -> dict[str, Any]:
         "training": training_of(settings["training"], net),
         "objective": objective_of(settings["objective"], net),
         "seed": settings["seed"] + net.seed_offset,
+        **_given(
+            fed_back=net.fed_back and net.fed_back.model_dump(),
+            tangent_planes=settings.get("tangent_planes")
+            if needs_tangent_planes(settings["objective"], net)
+            else None,
+        ),
     }
+
+
+def _given(**parts: Any) -> dict[str, Any]:
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def first_difference(was: Mapping[str, Any], settings: Mapping[str, Any], net: Net) -> str | None:
     """Return in words the first parameter that a net was trained with and that parameters now have otherwise.
 
-    What is null is as good as left out, and a default as good as given. None if nothing differs, or if another version
-    wrote the record and it can't be compared.
+    What is null is as good as left out, and a default as good as given.
 
     Args:
-        was: see :func:`recorded`; keys that an earlier version didn't write aren't looked at.
+        was: see :func:`recorded`; of what an earlier version didn't write, only what every net has isn't looked at.
         settings: the experiment's parameters.
         net: the net's own.
     """
     now = asked_for(settings, net)
-    # examples are added to the images of a net that is fed some
-    compared = [key for key in now if key in was and not (key == "images" and net.fed_back)]
-    try:
-        differences = _differences(
-            _in_full({key: was[key] for key in compared}),
-            _in_full({key: now[key] for key in compared}),
-        )
-    except (TypeError, ValidationError):
-        return None
-    key, one, other = next(differences, ("", None, None))
-    return f"{key} {_said(one)}, the parameters say {_said(other)}" if key else None
-
-
-def _in_full(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe with every default, by the parameters' keys."""
-    return {
-        _NAMES.get(key, key): _MODELS[key](**value).model_dump() if key in _MODELS else value
-        for key, value in recipe.items()
+    written = {key: value for key, value in now.items() if key in was or key in _NOT_OF_EVERY_NET}
+    parts = {
+        _NAMES.get(key, key): _in_full(key, was.get(key), written.get(key))
+        for key in dict.fromkeys((*written, *was))
     }
+    differences = _differences(
+        {name: one for name, (one, _) in parts.items()},
+        {name: other for name, (_, other) in parts.items()},
+    )
+    name, one, other = next(differences, ("", None, None))
+    return f"{name} {_said(one)}, the parameters say {_said(other)}" if name else None
+
+
+def _in_full(key: str, was: Any, now: Any) -> tuple[Any, Any]:
+    """Return both values of a part with every default, or as they are where another version wrote one."""
+    if key not in _MODELS:
+        return was, now
+    try:
+        return _MODELS[key](**was).model_dump(), _MODELS[key](**now).model_dump()
+    except (TypeError, ValidationError):
+        return was, now
 
 
 def _differences(

@@ -18,7 +18,8 @@ class Pgd(Attack):
     """Steepest-ascent steps on the cross entropy, each projected back, from several starts.
 
     An image is left alone as soon as the net gets it wrong, unless all steps are asked for. In l1 the first of several steps move more
-    than one value at every other start, the first one included, see :mod:`robustify.attacks.sparse_ascent`.
+    than one value at every other start, the first one included, see :mod:`robustify.attacks.sparse_ascent`; a single start is climbed
+    from both ways.
 
     Args:
         steps: steps a restart, at least 1.
@@ -73,11 +74,20 @@ class Pgd(Attack):
                 break
             clean = x[standing]
             start = ball.sample(clean, generator) if self.random_start or restart else clean
-            # which of the two goes further depends on the net
-            spread = isinstance(ball, L1Ball) and restart % 2 == 0
-            found[standing], still = self._climb(net, clean, labels[standing], ball, start, spread)
-            standing = standing[still]
+            for spread in self._ways(ball, restart):
+                if len(standing) == 0:
+                    break
+                found[standing], still = self._climb(
+                    net, x[standing], labels[standing], ball, start, spread
+                )
+                standing, start = standing[still], start[still]
         return found
+
+    def _ways(self, ball: NormBall, restart: int) -> list[bool]:
+        """Return whether a start is climbed from by steps on many values; which goes further depends on the net."""
+        if not isinstance(ball, L1Ball) or self.steps == 1:
+            return [False]
+        return [True, False] if self.restarts == 1 else [restart % 2 == 0]
 
     def _climb(
         self,

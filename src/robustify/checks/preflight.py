@@ -194,8 +194,12 @@ class _Preflight:
         except ValueError:
             yield (
                 f"{key}.batch_size",
-                f"is {training.batch_size}, which leaves a single one of {trained_on} images for the last batch; "
-                f"{architecture['name']!r} normalises over a batch, so choose another",
+                (
+                    f"is {training.batch_size}, which leaves a single one of {trained_on} images for the last batch; "
+                    if training.batch_size > 1
+                    else "is 1; "
+                )
+                + f"{architecture['name']!r} normalises over a batch, so choose another",
             )
 
     def _training_of(self, net: Net) -> Training:

@@ -406,8 +406,8 @@ def _older(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> I
     weaker = _lacking("code_sha256", in_l1, titles)
     if weaker:
         yield (
-            f"In l1, PGD was weaker in the entries of {', '.join(weaker)}: each step went for a single value of the image, where the first steps of every other "
-            "start now move several. Their l1 accuracies under PGD are higher than they would be."
+            f"In l1, PGD was another attack in the entries of {', '.join(weaker)}: each step went for a single value of the image, where the first steps of every other "
+            "start now move up to a twentieth of them. Today's may leave less."
         )
     older = _lacking("gates", entries, titles)
     if older:

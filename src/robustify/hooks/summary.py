@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
@@ -38,19 +39,18 @@ def _texts(node: Node, catalog: CatalogProtocol[Any, Any]) -> Iterator[str]:
     }
     for output in node.outputs:
         kind = output.removeprefix(f"{experiment}.")
-        if kind == output:
-            continue
-        folder = _folder(catalog, experiment)
+        # nets and seeds have a namespace of their own, which is no experiment
+        folder = partial(_folder, catalog, experiment)
         if kind == "full_verification_page":
-            yield terminal.verification_text(_verifications(node, catalog), folder=folder)
+            yield terminal.verification_text(_verifications(node, catalog), folder=folder())
         elif kind == "report":
             results, table = (catalog.load(f"{experiment}.{part}") for part in ("results", "table"))
-            yield terminal.experiment_text(results, table, folder=folder)
+            yield terminal.experiment_text(results, table, folder=folder())
         elif kind == "across_seeds":
-            home = _folder(catalog, experiment, HOME_SEED)
+            home = folder(seed=HOME_SEED)
             yield terminal.across_seeds_text(experiment, catalog.load(output), folder=home)
         elif kind in alone:
-            yield alone[kind](experiment, catalog.load(output), folder=folder)
+            yield alone[kind](experiment, catalog.load(output), folder=folder())
 
 
 def _verifications(node: Node, catalog: CatalogProtocol[Any, Any]) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def verify_net(
     started = time.perf_counter()
     options, where = Verification(**verification), choose_device(device)
     chosen = getattr(options, depth)
+    trained = recorded(model.provenance, model.architecture)
     uncertainty_set = model.provenance["uncertainty_set"]
     plan = make_plan(
         options,
@@ -74,7 +75,7 @@ def verify_net(
         "depth": depth,
         "attacks": {name: attack.model_dump() for name, attack in chosen.attacks.items()},
         "uncertainty_set": uncertainty_set,
-        "trained": recorded(model.provenance, model.architecture),
+        "trained": trained,
         "weights_sha256": model.provenance["tensors_sha256"],
         "code_sha256": code_sha256(VERIFICATION_CODE),
         "seconds": round(time.perf_counter() - started, 2),
