@@ -72,8 +72,9 @@ class Pgd(Attack):
         for restart in range(self.restarts):
             if len(standing) == 0:
                 break
-            clean = x[standing]
-            start = ball.sample(clean, generator) if self.random_start or restart else clean
+            start = x[standing]
+            if self.random_start or restart:
+                start = ball.sample(start, generator)
             for spread in self._ways(ball, restart):
                 if len(standing) == 0:
                     break

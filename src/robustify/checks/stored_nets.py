@@ -71,8 +71,10 @@ def _of_every_seed(
             of_seed = experiment.model_copy(update={"seed": seed})
             for net, options in experiment.nets.items():
                 model = dataset_of(name, seed, f"{net}.model")
-                difference = model in inputs and _difference(catalog, model, of_seed, options)
-                if difference:
+                if model not in inputs:
+                    continue
+                difference = _difference(catalog, model, of_seed, options)
+                if difference is not None:
                     yield (
                         f"trained with {difference}: {name}.{net} of seed {seed}; run that seed again by kedro run --pipeline={name}_robust "
                         f"--params={name}.seed={seed} with the same --env and other --params, or give the parameters of that training"
