@@ -20,8 +20,8 @@ from .conftest import PROJECT
 
 # they carry what the training code computes, and decide nothing
 CARRIERS = {
-    "atomic", "configuration", "errors", "fingerprint", "machine.allocator", "machine.interruption", "recipes",
-    "storage", "tracking",
+    "atomic", "configuration", "errors", "fingerprint", "limits", "machine.allocator", "machine.interruption",
+    "recipes", "storage", "tracking",
 }  # fmt: skip
 
 

@@ -5,9 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from robustify.attacks import ApgdCrossEntropy, Attack, FabTargeted, Pgd, robust_accuracy
 from robustify.errors import InputError
 from robustify.measurement import accuracy, attack, epsilon_sweep, predict, survives_rounding
-from robustify.uncertainty import make_uncertainty_set, perturbation_norm
+from robustify.uncertainty import SETS, LinfBall, make_uncertainty_set, perturbation_norm
 
 from .conftest import LinearNet
 from .fakes import Probabilities
@@ -159,7 +160,7 @@ def test_adversarial_set_holds_exactly_the_flipped_images(linear_net, pictures) 
     assert torch.equal(labels[found.source], found.labels)
     assert torch.equal(predict(linear_net, found.images), found.prediction)
     for norm, radius in radii.items():
-        mine = found.of_norm(norm)
+        mine = found.norm == found.norms.index(norm)
         realised = perturbation_norm(norm, found.images[mine] - clean[mine])
         torch.testing.assert_close(realised, found.realised_norm[mine])
         assert realised.max() <= radius + 1e-5
@@ -223,3 +224,40 @@ def test_an_epsilon_named_twice_counts_once(linear_net, pictures) -> None:
 def test_an_epsilon_that_is_no_number_is_refused(linear_net, pictures, epsilon: object) -> None:
     with pytest.raises(InputError, match=rf"epsilon is {epsilon!r}; it must be in \[0, 1\]"):
         epsilon_sweep(linear_net, *pictures, [0.1, epsilon])
+
+
+class Everywhere(LinfBall):
+    """An l∞ ball of another name: all that a new kind of ball has to bring along."""
+
+    name = "everywhere"
+
+
+def test_a_new_ball_is_a_class_and_a_line(
+    linear_net, pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SETS, Everywhere.name, Everywhere)
+    images, labels = pictures
+    labels = predict(linear_net, images)
+    new, known = Everywhere(radius=0.1), LinfBall(radius=0.1)
+    of_new, of_known = (attack(linear_net, images, labels, {s.name: s}) for s in (new, known))
+    assert len(of_new) > 3
+    for name in ("images", "source", "realised_norm"):
+        assert torch.equal(getattr(of_new, name), getattr(of_known, name))
+    attacks: tuple[Attack, ...] = (
+        Pgd(steps=3, restarts=1, relative_step=0.5),
+        ApgdCrossEntropy(steps=5),
+    )
+    for strong in attacks:
+        left = [
+            robust_accuracy(linear_net, images, labels, strong, s, seed=0).robust_accuracy
+            for s in (new, known)
+        ]
+        assert left[0] == left[1] < 1
+    with pytest.raises(InputError, match="fab_t attacks l1, l2, linf; the set is 'everywhere'"):
+        robust_accuracy(linear_net, images, labels, FabTargeted(), new, seed=0)
+
+
+@pytest.mark.parametrize("name", ["tangent", "l0"])
+def test_what_is_no_norm_measures_nothing(name: str) -> None:
+    with pytest.raises(InputError, match=f"norm '{name}' is unknown; known: l1, l2, linf$"):
+        perturbation_norm(name, torch.zeros(1, 1, 2, 2))

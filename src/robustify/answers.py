@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from robustify.errors import InputError
+from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
 
@@ -41,16 +42,6 @@ def require_full_numbers(net: nn.Module) -> None:
 
 def _state(net: nn.Module) -> Iterator[Tensor]:
     return chain(net.parameters(), net.buffers())
-
-
-def require_batch_size(batch_size: int) -> None:
-    """Refuse a number of images a pass that isn't a whole number from 1 on.
-
-    Raises:
-        InputError: naming it.
-    """
-    if type(batch_size) is not int or batch_size < 1:
-        raise InputError(f"batch_size is {batch_size!r}; it must be a whole number, at least 1")
 
 
 def pixels(images: Tensor, net: nn.Module) -> Tensor:
@@ -112,7 +103,7 @@ def logits_of(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -
     Raises:
         InputError: if ``batch_size`` is below 1, or as :func:`pixels` and :func:`answer`.
     """
-    require_batch_size(batch_size)
+    require_at_least(1, batch_size=batch_size)
     with evaluation_mode(net), full_precision():
         return torch.cat(
             [answer(net, pixels(batch, net)).float().cpu() for batch in images.split(batch_size)]

@@ -7,11 +7,12 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from robustify.answers import device_of, logits_of, require_batch_size
+from robustify.answers import device_of, logits_of
 from robustify.errors import InputError
 from robustify.gates import labels_are_in_range
 from robustify.images import require_bytes
 from robustify.intervals import interval_of, largest_margins
+from robustify.limits import require_at_least
 from robustify.uncertainty import LinfBall
 
 BATCH_SIZE = 500
@@ -43,7 +44,7 @@ def certified_accuracy(
     if len(images) == 0:
         raise InputError("there are no images to certify")
     require_bytes(images)
-    require_batch_size(batch_size)
+    require_at_least(1, batch_size=batch_size)
     if not isinstance(ball, LinfBall):
         raise InputError(f"interval bounds are of an l∞ ball, not of {ball.name!r}")
     # two, for one answer to all images would be the right shape for one

@@ -22,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from robustify.limits import require_reach
+
 # of whole numbers: more images, steps or units than anyone has
 LARGEST = 2**31
 
@@ -347,10 +349,7 @@ class ProjectedGradientAttack(_Strict):
 
     @model_validator(mode="after")
     def _reaches_the_border(self) -> ProjectedGradientAttack:
-        if self.steps * self.relative_step < 1:
-            raise ValueError(
-                f"{self.steps} steps of {self.relative_step} radii can't cross the ball; raise either"
-            )
+        require_reach(self.steps, self.relative_step)
         return self
 
 

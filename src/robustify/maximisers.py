@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robustify.errors import InputError
+from robustify.limits import require_at_least, require_relative_step
 from robustify.uncertainty import Point, UncertaintySet
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -188,13 +189,8 @@ class ProjectedGradient(Maximiser):
         random_start: bool = False,
         restarts: int = 1,
     ) -> None:
-        for count, value in {"steps": steps, "restarts": restarts}.items():
-            if type(value) is not int or value < 1:
-                raise InputError(f"{count} is {value!r}; it must be a whole number, at least 1")
-        if not 0 < relative_step <= 2:
-            raise InputError(
-                f"relative_step is {relative_step}; it must be in (0, 2]: two radii cross the ball"
-            )
+        require_at_least(1, steps=steps, restarts=restarts)
+        require_relative_step(relative_step)
         self.steps = steps
         self.relative_step = relative_step
         self.random_start = random_start

@@ -19,10 +19,10 @@ from robustify.answers import (
     class_of,
     device_of,
     pixels,
-    require_batch_size,
     require_full_numbers,
 )
 from robustify.errors import InputError
+from robustify.limits import require_at_least
 from robustify.logits import are_probabilities
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
@@ -44,7 +44,7 @@ def predict(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -> 
         ValueError: if an output isn't finite, or isn't of shape (images, classes), images aren't of shape (N, C, H, W), or
             ``batch_size`` is below 1.
     """
-    require_batch_size(batch_size)
+    require_at_least(1, batch_size=batch_size)
     with evaluation_mode(net), full_precision():
         classes = [class_of(net, pixels(batch, net)).cpu() for batch in images.split(batch_size)]
     return torch.cat(classes) if classes else torch.empty(0, dtype=torch.int64)
@@ -122,7 +122,7 @@ def one_step_accuracies(
         InputError: if there are no images, pixels or labels are out of range, an output isn't finite, or the net gives the
             probabilities of a softmax or computes in half precision.
     """
-    require_batch_size(batch_size)
+    require_at_least(1, batch_size=batch_size)
     require_measurable(net, images, labels, attacked=True)
     device = device_of(net)
     right = dict.fromkeys(uncertainty_sets, 0)
@@ -166,10 +166,6 @@ class AdversarialExamples:
         """Return the number of examples that each norm contributed."""
         return {name: int((self.norm == i).sum()) for i, name in enumerate(self.norms)}
 
-    def of_norm(self, name: str) -> Tensor:
-        """Return the mask of the examples that this norm contributed, bool, shape (N,)."""
-        return self.norm == self.norms.index(name)
-
 
 def attack(
     net: nn.Module,
@@ -198,7 +194,7 @@ def attack(
         ValueError: if there are no images or no sets, pixels or labels are out of range, an output isn't finite, the net gives
             the probabilities of a softmax or computes in half precision, or a name isn't that of its set, or of no ball.
     """
-    require_batch_size(batch_size)
+    require_at_least(1, batch_size=batch_size)
     require_measurable(net, images, labels, attacked=True)
     if not uncertainty_sets:
         raise InputError("uncertainty_sets is empty; give at least one")

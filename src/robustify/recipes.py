@@ -36,7 +36,7 @@ def recorded(provenance: Mapping[str, Any], architecture: Mapping[str, Any]) -> 
     Where examples were fed back, or tangent planes asked for, it is said by which parameters.
 
     Args:
-        provenance: of a net, see :func:`robustify.pipelines.training.nodes.train_net`.
+        provenance: of a net, see :mod:`robustify.pipelines.training.record`.
         architecture: its name and options.
 
     Raises:

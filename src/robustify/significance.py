@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.stats import binomtest, ttest_ind
 
 from robustify.errors import InputError
+from robustify.limits import require_at_least
 
 Right = npt.NDArray[np.bool_]
 # accuracies that are the same but for their last bits
@@ -155,8 +156,7 @@ def bootstrap_interval(
     """
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence}; it must be in (0, 1)")
-    if resamples < 100:
-        raise InputError(f"resamples is {resamples}; it must be at least 100")
+    require_at_least(100, resamples=resamples)
     if len(differences) == 0:
         raise InputError("the mean over no images is undefined")
     values, counts = np.unique(differences, return_counts=True)

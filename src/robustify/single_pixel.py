@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from robustify.answers import BATCH_SIZE, device_of, pixels, require_batch_size
+from robustify.answers import BATCH_SIZE, device_of, pixels
 from robustify.errors import InputError
 from robustify.images import require_bytes
+from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.measurement import predict, require_measurable
@@ -41,9 +42,7 @@ def flipped_by_promising_pixels(
             the first two are probabilities.
     """
     require_bytes(images)
-    require_batch_size(batch_size)
-    if type(candidates) is not int or candidates < 1:
-        raise InputError(f"candidates is {candidates!r}; it must be a whole number, at least 1")
+    require_at_least(1, batch_size=batch_size, candidates=candidates)
     require_measurable(net, images, labels, attacked=True)
     device = device_of(net)
     found = []
@@ -82,7 +81,7 @@ def flipped_by_any_pixel(
             or the first two are probabilities.
     """
     require_bytes(images)
-    require_batch_size(batch_size)
+    require_at_least(1, batch_size=batch_size)
     require_measurable(net, images, labels, attacked=True)
     right = predict(net, images, batch_size=batch_size) == labels.cpu()
     device = device_of(net)

@@ -31,6 +31,7 @@ from tqdm import tqdm
 from robustify.answers import device_of, pixels
 from robustify.attacks.attackable import checked_logits
 from robustify.errors import InputError
+from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, gradient_of
 from robustify.measurement import predict
@@ -96,10 +97,8 @@ def smallest_perturbations(
         ValueError: if a count is below 1, there are no images, a target isn't a wrong class of the net, or net, images or
             labels can't be attacked (see :func:`robustify.attacks.attackable.checked_logits`).
     """
-    counts = {"search_steps": search_steps, "iterations": iterations, "batch_size": batch_size}
-    for name, value in {**counts, "candidates": 1 if candidates is None else candidates}.items():
-        if type(value) is not int or value < 1:
-            raise InputError(f"{name} is {value!r}; it must be a whole number, at least 1")
+    require_at_least(1, search_steps=search_steps, iterations=iterations, batch_size=batch_size)
+    require_at_least(1, candidates=1 if candidates is None else candidates)
     if len(images) == 0:
         raise InputError("there are no images to perturb")
     logits = checked_logits(net, images, labels, batch_size=batch_size)

@@ -9,6 +9,7 @@ from tqdm import tqdm
 from robustify.answers import device_of
 from robustify.errors import InputError
 from robustify.images import require_bytes
+from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.uncertainty import TangentBall
@@ -34,8 +35,7 @@ def nearest_neighbours(
     Raises:
         ValueError: if ``count`` is below 1, a class has too few images, or an image has no label.
     """
-    if count < 1:
-        raise InputError(f"neighbours is {count}; it must be at least 1")
+    require_at_least(1, neighbours=count)
     if labels.shape != (len(images),):
         raise InputError(
             f"there are {len(images)} images and {len(labels)} labels; each image must have one"

@@ -86,7 +86,12 @@ class NormBall(UncertaintySet):
 
     Raises:
         ValueError: if the radius isn't a positive finite number or the step is unknown.
+
+    Attributes:
+        order: p of the lp norm.
     """
+
+    order: ClassVar[float]
 
     def __init__(self, *, radius: float, step: Step = "box_aware") -> None:
         self.radius = _positive_radius(self.name, radius)
@@ -108,6 +113,12 @@ class NormBall(UncertaintySet):
 
     def sample(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return self.project(x + self._sample_ball(x.flatten(1), generator).view_as(x), x)
+
+    @classmethod
+    def norm(cls, perturbation: Tensor) -> Tensor:
+        """Return the norm of each perturbation of shape (N, ...), in pixel units, shape (N,)."""
+        norms: Tensor = torch.linalg.vector_norm(perturbation.flatten(1), ord=cls.order, dim=1)
+        return norms
 
     def _rows(self, images: Tensor) -> Tensor:
         return images.flatten(1)
@@ -133,6 +144,7 @@ class LinfBall(NormBall):
     """l∞ ball: every pixel may move by up to the radius; its ascent step is FGSM (Eq. 2)."""
 
     name = "linf"
+    order = math.inf
 
     def _rows(self, images: Tensor) -> Tensor:
         # every pixel goes its own way, so images keep their shape and layout: rows would take longer to copy than a step
@@ -155,6 +167,7 @@ class L2Ball(NormBall):
     """l2 ball: the ascent step follows the gradient."""
 
     name = "l2"
+    order = 2
 
     def _ascend(self, gradient: Tensor, length: float) -> Tensor:
         scaled = _scaled(gradient)
@@ -184,6 +197,7 @@ class L1Ball(NormBall):
     """l1 ball: the ascent step spends its budget on the pixels of largest gradient, often on one."""
 
     name = "l1"
+    order = 1
 
     def _ascend(self, gradient: Tensor, length: float) -> Tensor:
         # argmax of equal entries is unspecified; the first maximum must win
@@ -322,7 +336,7 @@ def make_uncertainty_set(name: str, **options: Any) -> UncertaintySet:
 
 
 # squares of smaller ones are 0 in float32, larger ones infinite themselves
-_LEAST_RADIUS, _GREATEST_RADIUS = 1e-18, 1e38
+_LEAST_RADIUS, _GREATEST_RADIUS = 1e-18, 1e18
 
 
 def _positive_radius(name: str, radius: float) -> float:
@@ -340,10 +354,16 @@ _LOST = 1e-30
 
 
 def perturbation_norm(name: str, perturbation: Tensor) -> Tensor:
-    """Return the l1, l2 or linf norm of each perturbation of shape (N, ...), shape (N,)."""
-    order = {"l1": 1, "l2": 2, "linf": math.inf}[name]
-    norms: Tensor = torch.linalg.vector_norm(perturbation.flatten(1), ord=order, dim=1)
-    return norms
+    """Return the norm of each perturbation of shape (N, ...), as the ball of that name measures it, shape (N,).
+
+    Raises:
+        InputError: if no norm ball has that name.
+    """
+    kind = SETS.get(name)
+    if kind is None or not issubclass(kind, NormBall):
+        balls = ", ".join(name for name, kind in SETS.items() if issubclass(kind, NormBall))
+        raise InputError(f"norm {name!r} is unknown; known: {balls}")
+    return kind.norm(perturbation)
 
 
 def _room(direction: Tensor, x: Tensor) -> Tensor:

@@ -26,10 +26,10 @@ from robustify.attacks.base import (
     likeliest_targets,
     misclassified,
     per_image,
-    require_at_least,
 )
 from robustify.attacks.losses import cross_entropy, dlr, targeted_dlr
 from robustify.errors import InputError
+from robustify.limits import require_at_least
 from robustify.uncertainty import L1Ball, LinfBall, NormBall, UncertaintySet
 
 # momentum: the share of the new step; the rest goes on in the last direction

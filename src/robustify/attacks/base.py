@@ -150,14 +150,3 @@ def _ball(uncertainty_set: UncertaintySet) -> NormBall:
 def per_image(values: Tensor) -> Tensor:
     """Return values (N,) in a shape that broadcasts over images, (N, 1, 1, 1)."""
     return values.view(-1, 1, 1, 1)
-
-
-def require_at_least(least: int, **values: int) -> None:
-    """Refuse a count below its least value.
-
-    Raises:
-        ValueError: naming the value.
-    """
-    for name, value in values.items():
-        if type(value) is not int or value < least:
-            raise InputError(f"{name} is {value!r}; it must be a whole number, at least {least}")

@@ -20,9 +20,9 @@ from robustify.attacks.base import (
     likeliest_targets,
     misclassified,
     per_image,
-    require_at_least,
 )
 from robustify.errors import InputError
+from robustify.limits import require_at_least
 from robustify.uncertainty import NormBall, UncertaintySet, perturbation_norm
 
 # a distance of zero would make the weights of the two projections undefined
@@ -79,6 +79,10 @@ class FabTargeted(Attack):
         generator: torch.Generator,
     ) -> Tensor:
         ball = ball_in_box(uncertainty_set)
+        if ball.name not in PROJECTIONS:
+            raise InputError(
+                f"{self.name} attacks {', '.join(PROJECTIONS)}; the set is {ball.name!r}"
+            )
         found = x.detach().clone()
         standing = (~misclassified(net, x, labels)).nonzero()[:, 0]
         for targets in likeliest_targets(net, x, labels, self.target_classes).unbind(dim=1):

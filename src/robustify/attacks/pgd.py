@@ -7,10 +7,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from robustify.attacks.base import Attack, ascend, ball_in_box, misclassified, require_at_least
+from robustify.attacks.base import Attack, ascend, ball_in_box, misclassified
 from robustify.attacks.losses import cross_entropy
 from robustify.attacks.sparse_ascent import spread_step, values_moved
-from robustify.errors import InputError
+from robustify.limits import require_at_least, require_relative_step
 from robustify.uncertainty import L1Ball, NormBall, UncertaintySet
 
 
@@ -46,10 +46,7 @@ class Pgd(Attack):
         stop_at_success: bool = True,
     ) -> None:
         require_at_least(1, steps=steps, restarts=restarts)
-        if not 0 < relative_step <= 2:
-            raise InputError(
-                f"relative_step is {relative_step}; it must be in (0, 2]: two radii cross the ball"
-            )
+        require_relative_step(relative_step)
         self.steps = steps
         self.restarts = restarts
         self.relative_step = relative_step

@@ -15,9 +15,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from robustify.attacks.base import Attack, ball_in_box, misclassified, per_image, require_at_least
+from robustify.attacks.base import Attack, ball_in_box, misclassified, per_image
 from robustify.attacks.losses import margin
 from robustify.errors import InputError
+from robustify.limits import require_at_least
 from robustify.uncertainty import L1Ball, LinfBall, NormBall, UncertaintySet, perturbation_norm
 
 # a patch's share of the image is halved after so many queries

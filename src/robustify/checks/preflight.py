@@ -31,6 +31,7 @@ from robustify.ingestion.specification import (
     images_asked_for,
     specification_of,
 )
+from robustify.limits import require_reach
 from robustify.machine.devices import choose_device
 from robustify.maximisers import MAXIMISERS, Maximiser, ProjectedGradient, make_maximiser
 from robustify.nets import NETS, make_net
@@ -369,9 +370,11 @@ def _climbing(
     if problems:
         return problems
     part = make(**options)
-    if isinstance(part, ProjectedGradient | Pgd) and part.steps * part.relative_step < 1:
-        reach = f"{part.steps} steps of {part.relative_step} radii can't cross the ball"
-        return [(key, f"{reach}; raise steps or relative_step")]
+    try:
+        if isinstance(part, ProjectedGradient | Pgd):
+            require_reach(part.steps, part.relative_step)
+    except InputError as error:
+        return [(key, str(error))]
     return []
 
 

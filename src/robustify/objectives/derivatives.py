@@ -25,17 +25,6 @@ def require_output(output: str) -> Output:
     return cast(Output, output)
 
 
-def require_projections(projections: int | None) -> int | None:
-    """Return the number of random rows, None for all of them.
-
-    Raises:
-        ValueError: if it is below 1.
-    """
-    if projections is not None and projections < 1:
-        raise InputError(f"projections is {projections}; it must be at least 1, or null")
-    return projections
-
-
 def jacobian_rows(
     net: nn.Module,
     x: Tensor,

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustify.objectives.derivatives import jacobian_rows, require_output, require_projections
+from robustify.limits import require_at_least
+from robustify.objectives.derivatives import jacobian_rows, require_output
 from robustify.objectives.penalised import Penalised
 
 
@@ -40,7 +41,9 @@ class JacobianPenalty(Penalised):
     ) -> None:
         super().__init__(beta=beta, **options)
         self.output = require_output(output)
-        self.projections = require_projections(projections)
+        if projections is not None:
+            require_at_least(1, projections=projections)
+        self.projections = projections
 
     def penalty(self, net: nn.Module, x: Tensor, generator: torch.Generator) -> Tensor:
         rows, weight = jacobian_rows(

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from robustify.errors import InputError
-from robustify.objectives.derivatives import jacobian_rows, require_output, require_projections
+from robustify.limits import require_at_least
+from robustify.objectives.derivatives import jacobian_rows, require_output
 from robustify.objectives.penalised import Penalised
 
 
@@ -46,7 +47,9 @@ class ManifoldTangent(Penalised):
     ) -> None:
         super().__init__(beta=beta, **options)
         self.output = require_output(output)
-        self.projections = require_projections(projections)
+        if projections is not None:
+            require_at_least(1, projections=projections)
+        self.projections = projections
         self._bases = bases
         self._basis: Tensor | None = None
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
 from robustify.errors import InputError
+from robustify.limits import require_at_least
 from robustify.maximisers import evaluation_mode
 from robustify.objectives.penalised import Penalised
 
@@ -40,8 +41,7 @@ class OperatorNormPenalty(Penalised):
 
     def __init__(self, *, beta: float = 0.01, power_iterations: int = 20, **options: Any) -> None:
         super().__init__(beta=beta, **options)
-        if power_iterations < 1:
-            raise InputError(f"power_iterations is {power_iterations}; it must be at least 1")
+        require_at_least(1, power_iterations=power_iterations)
         self.power_iterations = power_iterations
 
     def check(self, net: nn.Module) -> None:

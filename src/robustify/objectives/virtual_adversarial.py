@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robustify.errors import InputError
+from robustify.limits import require_at_least
 from robustify.maximisers import SteepestAscent
 from robustify.objectives.base import SetObjective, in_full_precision, require_multiplier
 from robustify.objectives.derivatives import product, pulled_back
@@ -39,8 +40,7 @@ class VirtualAdversarial(SetObjective):
 
     def __init__(self, *, beta: float = 1.0, power_iterations: int = 1, **options: Any) -> None:
         super().__init__(**options)
-        if power_iterations < 1:
-            raise InputError(f"power_iterations is {power_iterations}; it must be at least 1")
+        require_at_least(1, power_iterations=power_iterations)
         if not isinstance(self.maximiser, SteepestAscent):
             raise InputError(
                 f"objective 'vat' finds its own direction; maximiser {self.maximiser.name!r} has no "

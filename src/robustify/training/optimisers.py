@@ -11,6 +11,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from robustify.errors import InputError
+from robustify.limits import require_at_least
 
 ScheduleName = Literal["triangle", "constant", "halving"]
 
@@ -209,8 +210,7 @@ def make_schedule(
     """
     if not 0 <= warmup < 1:
         raise InputError(f"warmup is {warmup}; it must be in [0, 1)")
-    if epochs_per_halving < 1:
-        raise InputError(f"epochs_per_halving is {epochs_per_halving}; it must be at least 1")
+    require_at_least(1, epochs_per_halving=epochs_per_halving)
     if name == "constant":
         return lambda step: 1.0
     if name == "halving":

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from robustify.errors import InputError
+from robustify.limits import require_at_least
 from robustify.machine.devices import Precision
 from robustify.training.watch import Seen, Watch
 
@@ -57,10 +58,8 @@ class Recipe:
         return cls(**{**options, "watch": None if watch is None else Watch(**watch)})
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("translation", 0), ("held_out", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise InputError(f"{name} is {value!r}; it must be a whole number >= {least}")
+        require_at_least(1, epochs=self.epochs, batch_size=self.batch_size)
+        require_at_least(0, translation=self.translation, held_out=self.held_out)
         for name in ("averaging", "radius_warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from robustify.answers import device_of, pixels
 from robustify.errors import InputError
+from robustify.limits import require_at_least, require_reach, require_relative_step
 from robustify.machine.devices import full_precision
 from robustify.maximisers import (
     Maximiser,
@@ -72,18 +73,12 @@ class Watch:
                 )
         for name in ("images", "steps", "patience"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"watch.{name} is {value}; it must be at least 1")
+            if value is not None:
+                require_at_least(1, **{f"watch.{name}": value})
         if not 0 < self.threshold < 1:
             raise InputError(f"watch.threshold is {self.threshold}; it must be in (0, 1)")
-        if not 0 < self.relative_step <= 2:
-            raise InputError(
-                f"watch.relative_step is {self.relative_step}; it must be in (0, 2]: two radii cross the ball"
-            )
-        if self.steps * self.relative_step < 1:
-            raise InputError(
-                f"watch: {self.steps} steps of {self.relative_step} radii can't cross the ball; raise either"
-            )
+        require_relative_step(self.relative_step, name="watch.relative_step")
+        require_reach(self.steps, self.relative_step, of="watch")
 
     def ball_of(self, uncertainty_set: UncertaintySet) -> UncertaintySet:
         """Return the ball ∩ box to look in, or the set itself if it holds points alone.

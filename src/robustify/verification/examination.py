@@ -19,7 +19,7 @@ from robustify.answers import (
     require_full_numbers,
 )
 from robustify.attacks import ApgdTargeted, Attack, Pgd, robust_accuracy
-from robustify.attacks.base import ascend, ball_in_box, require_at_least
+from robustify.attacks.base import ascend, ball_in_box
 from robustify.attacks.losses import cross_entropy, margin
 from robustify.errors import InputError
 from robustify.gates import (
@@ -40,6 +40,7 @@ from robustify.gates import (
     whole_range_reaches_zero,
 )
 from robustify.levels import size_label
+from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
 from robustify.measurement import predict

@@ -1,0 +1,45 @@
+"""Limits that numbers must keep: whoever breaks one is told its name, what it is and what would be right."""
+
+from __future__ import annotations
+
+from robustify.errors import InputError
+
+
+def require_at_least(least: int, **counts: int) -> None:
+    """Refuse counts below their least value, and what isn't a whole number.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for name, value in counts.items():
+        if type(value) is not int or value < least:
+            raise InputError(f"{name} is {value!r}; it must be a whole number, at least {least}")
+
+
+def require_relative_step(relative_step: float, *, name: str = "relative_step") -> None:
+    """Refuse a length of a step, as a share of a ball's radius, that is no length or leaves the ball wherever it begins.
+
+    Raises:
+        InputError: naming it.
+    """
+    if not 0 < relative_step <= 2:
+        raise InputError(
+            f"{name} is {relative_step}; it must be in (0, 2]: two radii cross the ball"
+        )
+
+
+def require_reach(steps: int, relative_step: float, *, of: str = "") -> None:
+    """Refuse so many steps that are together shorter than the ball's radius.
+
+    Args:
+        steps: their number.
+        relative_step: length of each as a share of the radius.
+        of: what takes them, to begin the message with.
+
+    Raises:
+        InputError: naming both.
+    """
+    if steps * relative_step < 1:
+        raise InputError(
+            f"{of and f'{of}: '}{steps} steps of {relative_step} radii can't cross the ball; raise steps or relative_step"
+        )
