@@ -6,15 +6,19 @@
 # make lock                         new pins for what pyproject.toml asks for (takes uv)
 # make ui                           the nets side by side, on http://127.0.0.1:5000
 
-PIPELINE ?= cifar_robust
-ENV ?= local
-ARGS ?=
+# not those of the shell, where ENV has a meaning of its own
+PIPELINE = cifar_robust
+ENV = local
+ARGS =
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-EXPERIMENT := $(PIPELINE:_robust=)
+EXPERIMENT = $(PIPELINE:_robust=)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test repro ui setup lock
+.PHONY: help run test repro ui setup lock
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
 
 run: .venv/ready
 	$(BIN)/kedro run --pipeline=$(PIPELINE) --env=$(ENV) $(ARGS)

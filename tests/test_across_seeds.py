@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from robustify.across_seeds import gather, is_complete
 from robustify.errors import InputError
+from robustify.fingerprint import configuration_sha256
 from robustify.reporting.seed_figures import accuracy_versus_epsilon, learning_curves
 from robustify.significance import mcnemar
 from robustify.storage import Tensors
@@ -124,6 +126,7 @@ def gathered(measured: dict[tuple[int, str, str], Any]) -> tuple[dict, dict]:
 def test_the_details_are_those_stored() -> None:
     summary, details = gathered(measured_of((0, 1)))
     assert summary["seeds"] == details["seeds"] == [0, 1]
+    assert details["summary_sha256"] == configuration_sha256(json.loads(json.dumps(summary)))
     assert summary["adversarial_set"]["size"] == [20, 21]
     assert summary["nets"]["l2"]["test_accuracy"]["values"] == [0.93, 0.92]
     assert summary["nets"]["linf"]["adversarial_set_accuracy"]["values"] == [18 / 20, 18 / 21]

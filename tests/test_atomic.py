@@ -76,7 +76,13 @@ def test_every_kind_of_file_is_saved_whole_and_read_back(tmp_path: Path) -> None
     assert page.load() == "<p>"
     AtomicFiguresDataset(filepath=str(tmp_path / "figures")).save({"d.png": Figure()})
     assert (tmp_path / "figures" / "d.png").read_bytes().startswith(b"\x89PNG")
-    assert names(tmp_path) == ["a.csv", "b.json", "c.html", "d.png", "figures"]
+    (tmp_path / "figures" / "kept.csv").write_text("no figure\n")
+    AtomicFiguresDataset(filepath=str(tmp_path / "figures")).save({"e.png": Figure()})
+    assert names(tmp_path / "figures") == ["e.png", "kept.csv"], (
+        "figures of an earlier run are gone"
+    )
+    (tmp_path / "figures" / "kept.csv").unlink()
+    assert names(tmp_path) == ["a.csv", "b.json", "c.html", "e.png", "figures"]
 
 
 def test_data_that_cannot_be_saved_leaves_the_old_file(tmp_path: Path) -> None:

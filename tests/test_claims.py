@@ -10,10 +10,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from robustify.claims import __main__ as command
 from robustify.claims.__main__ import main, make_page
 from robustify.claims.rules import CLAIMS, Finding, verdict_of
 from robustify.claims.sections import conclusions, verified
 from robustify.errors import InputError
+from robustify.fingerprint import configuration_sha256
 from robustify.significance import over_seeds
 
 from .conftest import PROJECT
@@ -531,6 +533,40 @@ def test_a_part_of_the_data_is_refused_whatever_its_environment_is_called(
     with pytest.raises(InputError, match=r"of a part of the data \(1,000 test images\)"):
         make_page(tmp_path / "data", tmp_path / "docs")
     assert not (tmp_path / "docs" / "results").exists()
+
+
+def test_summary_and_details_must_be_of_one_gathering(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    data, docs = tmp_path / "data", tmp_path / "docs"
+    store(data, "mnist", summary, {**details, "summary_sha256": configuration_sha256(summary)})
+    make_page(data, docs)
+    changed = copy.deepcopy(summary)
+    changed["nets"]["l2"]["test_accuracy"]["mean"] = 0.5
+    (data / "08_reporting/mnist/across_seeds/summary.json").write_text(json.dumps(changed))
+    with pytest.raises(InputError, match=r"aren't of one gathering.*--pipeline=mnist_seeds"):
+        make_page(data, docs)
+
+
+def test_what_another_process_stores_meanwhile_stays(
+    tmp_path: Path,
+    summary: dict[str, Any],
+    details: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data, docs = tmp_path / "data", tmp_path / "docs"
+    store(data, "mnist", summary, details)
+    make_page(data, docs)
+    verified = docs / "results" / "verification.json"
+    verified.write_text("[]")
+
+    def slowly(*arguments: Any) -> str:
+        verified.write_text("[1]")
+        return "text"
+
+    monkeypatch.setattr(command, "render", slowly)
+    make_page(data, docs)
+    assert verified.read_text() == "[1]"
 
 
 @pytest.mark.parametrize("damage", ["nets", "environment"])

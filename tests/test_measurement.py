@@ -220,7 +220,7 @@ def test_an_epsilon_named_twice_counts_once(linear_net, pictures) -> None:
     assert epsilon_sweep(linear_net, *pictures, [0.01, 0.01, 0, 0.0]) == once
 
 
-@pytest.mark.parametrize("epsilon", ["a", None, "0.1"])
+@pytest.mark.parametrize("epsilon", ["a", None, "0.1", True])
 def test_an_epsilon_that_is_no_number_is_refused(linear_net, pictures, epsilon: object) -> None:
     with pytest.raises(InputError, match=rf"epsilon is {epsilon!r}; it must be in \[0, 1\]"):
         epsilon_sweep(linear_net, *pictures, [0.1, epsilon])
@@ -261,3 +261,17 @@ def test_a_new_ball_is_a_class_and_a_line(
 def test_what_is_no_norm_measures_nothing(name: str) -> None:
     with pytest.raises(InputError, match=f"norm '{name}' is unknown; known: l1, l2, linf$"):
         perturbation_norm(name, torch.zeros(1, 1, 2, 2))
+
+
+def test_examples_of_a_net_of_double_precision_are_stored_in_single(linear_net, pictures) -> None:
+    images, net = pictures[0], linear_net.double()
+    labels = predict(net, images)
+    found = attack(net, images, labels, {"l2": make_uncertainty_set("l2", radius=0.4)})
+    assert found.images.dtype == found.realised_norm.dtype == torch.float32
+    assert len(found) > 3
+    assert (net(found.images.double()).argmax(1) != found.labels).all()
+
+
+def test_truths_are_no_classes(linear_net, pictures) -> None:
+    with pytest.raises(InputError, match=r"labels are torch\.bool"):
+        accuracy(linear_net, pictures[0], pictures[1] > 1)

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from robustify import registration
+from robustify.exclusive import exclusive
 
 from .conftest import PROJECT
 
@@ -18,6 +19,7 @@ def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".git").mkdir()
     (tmp_path / "conf" / "local").mkdir(parents=True)
+    (tmp_path / "data").mkdir()
     (tmp_path / "dvc.yaml").write_text("stages:\n  mnist_report:\n    cmd: kedro run\n")
     calls: list[list[str]] = []
 
@@ -94,11 +96,22 @@ def test_the_last_stage_depends_on_all_others(experiment: str) -> None:
     assert reached == own.keys()
 
 
+def test_what_a_run_is_at_work_on_is_not_registered(
+    committed: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with exclusive(["mnist"]):
+        assert registration.register("mnist") == 2
+    assert "another run is at work on 'mnist'" in capsys.readouterr().err
+    assert committed == []
+    assert registration.register("mnist") == 0
+
+
 def test_what_dvc_does_not_know_is_not_registered(
     committed: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert registration.register("svhn") == 0
-    assert "dvc.yaml has no stages of svhn" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "what it registers after a run are the experiments mnist, not svhn" in told
     (tmp_path / "conf/local/parameters.yml").write_text("mnist: {seed: 1}\n")
     assert registration.register("mnist") == 0
     assert "conf/local overrides parameters" in capsys.readouterr().out

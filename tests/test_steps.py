@@ -30,11 +30,15 @@ def test_a_step_on_two_linear_logits_moves_the_margin_by_the_dual_norm(
     images = torch.randint(100, 156, (50, 3, 2, 2), generator=generator).to(torch.uint8)
     labels = torch.ones(50, dtype=torch.int64)
     difference = (net.linear.weight[1] - net.linear.weight[0]).detach().double()
-    bias = float((net.linear.bias[1] - net.linear.bias[0]).detach())
-    margin = (images.flatten(1).double() / 255) @ difference + bias
+    slopes = (images.flatten(1).double() / 255) @ difference
+    # margins on both sides of what a step takes away
+    net.linear.bias.data = torch.tensor([0.0, 0.05 - float(slopes.median())])
+    margin = slopes + float(net.linear.bias.detach()[1])
     radii = {"l1": [0.05, 0.2], "l2": [0.05, 0.2], "linf": [0.02, 0.1]}
     dual = {"l1": torch.inf, "l2": 2.0, "linf": 1.0}
     found = accuracy_under_steps(net, images, labels, radii)
+    shares = {accuracy for by_radius in found.values() for accuracy in by_radius.values()}
+    assert len(shares) > 3, "the accuracies must tell steps apart"
     for norm, by_radius in found.items():
         lever = torch.linalg.vector_norm(difference, ord=dual[norm])
         for radius, accuracy in by_radius.items():

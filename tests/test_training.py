@@ -324,6 +324,16 @@ def test_bad_recipes_are_refused_by_name() -> None:
         make_descent(LinearNet(2, 2), name="rmsprop", steps=1, steps_per_epoch=1)
     with pytest.raises(InputError, match="triangle, constant, halving"):
         make_schedule(name="cosine", steps=1, steps_per_epoch=1)
+    with pytest.raises(InputError, match=r"^schedule .*warmpu"):
+        schedule = {"name": "triangle", "warmpu": 0.1}
+        make_descent(
+            LinearNet(2, 2),
+            name="sgd",
+            steps=1,
+            steps_per_epoch=1,
+            learning_rate=1.0,
+            schedule=schedule,
+        )
     with pytest.raises(InputError, match="learning_rat"):
         make_descent(LinearNet(2, 2), name="sgd", steps=1, steps_per_epoch=1, learning_rat=1.0)
     with pytest.raises(InputError, match="compile is 'fast'; known: default"):
@@ -341,6 +351,7 @@ def test_bad_recipes_are_refused_by_name() -> None:
         (lambda x, y: (x, y.int()), r"labels are torch\.int32"),
         (lambda x, y: (x, y - 1), "they must be the class of each of .* 0 to 9"),
         (lambda x, y: (x, y + 9), "they must be the class of each of .* 0 to 9"),
+        (lambda x, y: (x[:0], y[:0]), "there are no images to train on"),
     ],
 )
 def test_what_nothing_can_be_learned_from_is_refused(change: Callable, words: str) -> None:

@@ -448,7 +448,7 @@ def test_infinite_slopes_count_alone_and_slopes_that_are_no_numbers_for_nothing(
     )
 
 
-@pytest.mark.parametrize("radius", ["0.3", None, [0.3], 10**400, 1e19, 1e-30])
+@pytest.mark.parametrize("radius", ["0.3", None, [0.3], True, 10**400, 1e19, 1e-30])
 @pytest.mark.parametrize("kind", [L1Ball, L2Ball, LinfBall])
 def test_a_radius_that_float32_cannot_hold_is_refused(kind: type[NormBall], radius: object) -> None:
     with pytest.raises(InputError, match=f"radius of {kind.name!r} is .*; it must be "):
@@ -478,3 +478,7 @@ def test_the_largest_ball_still_shrinks_what_is_further_away(norm: str) -> None:
     offset = make_uncertainty_set(norm, radius=1e18, step="unclipped").project(far, x) - x
     expected = torch.tensor([[1e18, 0.0, 0.0, 0.0], [0.0, 0.0, -1e18, 0.0]])
     torch.testing.assert_close(offset, expected, atol=1, rtol=1e-6)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert LinfBall(radius=np.float32(0.5)).radius == 0.5

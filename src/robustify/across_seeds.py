@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from robustify.configuration import ALL_ATTACKS, BASELINE, CONTROL, POINT, Data, Net
 from robustify.errors import InputError
+from robustify.fingerprint import configuration_sha256
 from robustify.ingestion.specification import images_asked_for
 from robustify.recipes import asked_for, first_difference
 from robustify.seeds import summarise
@@ -87,7 +88,9 @@ def gather(
         "paper": settings["paper"],
     }
     sources = [measured[seed, "", "adversarial_set"].tensors["source"].numpy() for seed in seeds]
-    return summarise(seeds, on_test_set, on_stored_set, sources), details
+    summary = summarise(seeds, on_test_set, on_stored_set, sources)
+    # they are two files, and a process may end between them
+    return summary, {**details, "summary_sha256": configuration_sha256(summary)}
 
 
 def is_complete(settings: Mapping[str, Any]) -> bool:

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 PACKAGE = Path(__file__).parent
 
 # what dvc.yaml lists as the code of a training, too
@@ -65,6 +63,9 @@ def fingerprint(settings: Mapping[str, Any], code: Sequence[str] = CODE) -> str:
         settings: whatever else decides the outcome, as JSON can say it.
         code: files and folders of the package that decide it; the training's if left out.
     """
+    # only here, for the other hashes do without
+    import torch
+
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     digest.update(torch.__version__.encode())
     _add_sources(digest, code)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 from robustify.errors import InputError
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a number, NumPy's included; True and False, which Python counts among them, aren't."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def require_at_least(least: int, **counts: int) -> None:

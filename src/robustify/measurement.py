@@ -22,7 +22,7 @@ from robustify.answers import (
     require_full_numbers,
 )
 from robustify.errors import InputError
-from robustify.limits import require_at_least
+from robustify.limits import is_number, require_at_least
 from robustify.logits import are_probabilities
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
@@ -90,7 +90,7 @@ def epsilon_sweep(
             probabilities of a softmax or computes in half precision, or an epsilon isn't in [0, 1].
     """
     for epsilon in epsilons:
-        if not isinstance(epsilon, int | float) or not 0 <= epsilon <= 1:
+        if not is_number(epsilon) or not 0 <= epsilon <= 1:
             raise InputError(
                 f"epsilon is {epsilon!r}; it must be in [0, 1], the range of a pixel: 8 of 255 values are 8 / 255"
             )
@@ -221,11 +221,13 @@ def attack(
                 success = right & (prediction != y)
                 found[name].append(
                     {
-                        "images": worst[success].cpu().contiguous(),
+                        "images": worst[success].float().cpu().contiguous(),
                         "labels": y[success].cpu(),
                         "source": start + success.nonzero()[:, 0].cpu(),
                         "prediction": prediction[success].cpu(),
-                        "realised_norm": perturbation_norm(name, (worst - x)[success]).cpu(),
+                        "realised_norm": perturbation_norm(name, (worst - x)[success])
+                        .float()
+                        .cpu(),
                     }
                 )
     return _still_wrong(net, _join(found))
@@ -288,7 +290,7 @@ def require_measurable(
             "the net gives probabilities; it must give logits: leave its last softmax out"
         )
     classes = logits.shape[1]
-    whole = not labels.is_floating_point()
+    whole = labels.dtype != torch.bool and not labels.is_floating_point()
     fits = labels.shape == (len(images),) and bool(((labels >= 0) & (labels < classes)).all())
     if not whole or not fits:
         raise InputError(

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import argparse
 import configparser
-import re
 import subprocess
 import sys
 from pathlib import Path
+
+import yaml
+
+from robustify.errors import InputError
+from robustify.exclusive import exclusive
 
 # what Kedro reads
 _CONFIGURATION = (".yml", ".yaml", ".json")
@@ -37,14 +41,25 @@ def register(experiment: str) -> int:
     if not stages.is_file():
         print("there is no dvc.yaml here; run this in the project's folder")  # noqa: T201
         return 2
-    known = re.findall(r"^  (\w+)_report:$", stages.read_text(), flags=re.MULTILINE)
+    known = [
+        name.removesuffix(f"_{LAST}")
+        for name in yaml.safe_load(stages.read_text())["stages"]
+        if name.endswith(f"_{LAST}")
+    ]
     if experiment != "__default__" and experiment not in known:
-        print(f"dvc.yaml has no stages of {experiment}: not registered with DVC")  # noqa: T201
+        told = f"not registered with DVC: what it registers after a run are the experiments {', '.join(known)}, not {experiment}"
+        print(told)  # noqa: T201
         return 0
     experiments = known if experiment == "__default__" else [experiment]
     names = [f"{name}_{LAST}" for name in experiments]
     command = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force", "--with-deps", *names]
-    status = subprocess.run(command, check=False).returncode
+    try:
+        with exclusive(experiments):
+            status = subprocess.run(command, check=False).returncode
+    except InputError as error:
+        # half of what a run writes isn't the outcome of anything
+        print(f"not registered with DVC: {error}", file=sys.stderr)  # noqa: T201
+        return 2
     if status == 0:
         print("outputs registered with DVC; dvc.lock is up to date")  # noqa: T201
     else:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from robustify.errors import InputError
+from robustify.limits import is_number
 
 Step = Literal["box_aware", "literal", "unclipped"]
 STEPS: tuple[Step, ...] = ("box_aware", "literal", "unclipped")
@@ -340,7 +341,7 @@ _LEAST_RADIUS, _GREATEST_RADIUS = 1e-18, 1e18
 
 
 def _positive_radius(name: str, radius: float) -> float:
-    if not isinstance(radius, int | float) or not 0 < radius < math.inf:
+    if not is_number(radius) or not 0 < radius < math.inf:
         raise InputError(f"radius of {name!r} is {radius!r}; it must be a finite number > 0")
     if not _LEAST_RADIUS <= radius <= _GREATEST_RADIUS:
         raise InputError(

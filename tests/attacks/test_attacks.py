@@ -195,3 +195,5 @@ def test_bad_options_are_refused() -> None:
             make_attack(name, **options)
     with pytest.raises(InputError, match="only once"):
         AutoAttack([Square(), Square()])
+    with pytest.raises(InputError, match="attacks hold 'pgd'; they must be attacks themselves"):
+        make_attack("autoattack", attacks=["pgd"])

@@ -21,6 +21,7 @@ from robustify.attacks.evaluation import lies_inside
 from robustify.errors import InputError
 from robustify.uncertainty import L1Ball, L2Ball, LinfBall, NormBall
 
+from ..conftest import LinearNet
 from .conftest import Problem, make_problem
 
 BALL = LinfBall(radius=0.06)
@@ -128,6 +129,15 @@ def test_a_state_of_something_else_is_refused(five_classes: Problem) -> None:
     ):
         with pytest.raises(InputError, match=message):
             evaluate(five_classes, Stepwise(), state=other)
+
+
+def test_a_state_of_another_net_or_of_other_labels_is_refused(five_classes: Problem) -> None:
+    state = evaluate(five_classes, Stepwise()).state
+    shifted = replace(five_classes, labels=(five_classes.labels + 1) % 5)
+    other = replace(five_classes, net=LinearNet(36, 5).eval())
+    for problem in (shifted, other):
+        with pytest.raises(InputError, match="another net, images or labels"):
+            evaluate(problem, Stepwise(), state=state)
 
 
 @pytest.mark.parametrize("attack", [Pgd(steps=3), ApgdTargeted(steps=3), FabTargeted(steps=3)])

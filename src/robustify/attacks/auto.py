@@ -12,7 +12,7 @@ from robustify.attacks.base import Attack, ball_in_box, misclassified
 from robustify.attacks.fab import FabTargeted
 from robustify.attacks.square import Square
 from robustify.configuration import AUTOATTACK
-from robustify.errors import InputError
+from robustify.errors import InputError, shown
 from robustify.uncertainty import L1Ball, UncertaintySet
 
 
@@ -42,12 +42,17 @@ class AutoAttack(Attack):
         attacks: which attacks; the ``standard`` version's for the norm if left out.
 
     Raises:
-        ValueError: if no attack or the same one twice is given.
+        ValueError: if no attack or the same one twice is given, or what is no attack.
     """
 
     name = AUTOATTACK
 
     def __init__(self, attacks: Sequence[Attack] | None = None) -> None:
+        for attack in attacks or ():
+            if not isinstance(attack, Attack):
+                raise InputError(
+                    f"attacks hold {shown(attack)}; they must be attacks themselves, as make_attack makes them"
+                )
         names = [attack.name for attack in attacks] if attacks is not None else ["standard"]
         if not names or len(set(names)) < len(names):
             raise InputError(f"attacks are {names}; give at least one, and each only once")

@@ -142,10 +142,10 @@ def robust_accuracy(
     parts = attack.parts(uncertainty_set)
     ball = ball_in_box(uncertainty_set)
     setting = _Setting(net, images, labels, ball, batch_size, on_progress, show_progress)
-    if state is None:
-        state = setting.begin(parts, seed)
-    else:
-        _check(state, setting, parts, seed)
+    begun = setting.begin(parts, seed)
+    if state is not None:
+        _check(state, begun, parts)
+    state = state or begun
     for position, part in enumerate(parts):
         if part.name in state.standing:
             continue
@@ -264,17 +264,17 @@ def _seed_of(seed: int, position: int) -> int:
     return int(seeds[position])
 
 
-def _check(state: AttackState, setting: _Setting, parts: tuple[Attack, ...], seed: int) -> None:
-    stored = (state.norm, state.radius, state.seed, len(state.still_standing))
-    wanted = (
-        setting.uncertainty_set.name,
-        setting.uncertainty_set.radius,
-        seed,
-        len(setting.images),
+def _check(state: AttackState, begun: AttackState, parts: tuple[Attack, ...]) -> None:
+    stored, wanted = (
+        (one.norm, one.radius, one.seed, len(one.standing[CLEAN])) for one in (state, begun)
     )
     if stored != wanted:
         raise InputError(
             f"attack state has (norm, radius, seed, images) {stored}; this attack has {wanted}"
+        )
+    if not torch.equal(state.standing[CLEAN], begun.standing[CLEAN]):
+        raise InputError(
+            "attack state has other images right before any attack than the net has now; it is of another net, images or labels"
         )
     finished, order = list(state.standing)[1:], [part.name for part in parts]
     if finished != order[: len(finished)]:

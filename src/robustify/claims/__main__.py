@@ -6,6 +6,7 @@ Usage: python -m robustify.claims
 from __future__ import annotations
 
 import argparse
+import filecmp
 import json
 import shutil
 import sys
@@ -28,6 +29,7 @@ from robustify.claims.tables import (
     require_columns,
 )
 from robustify.errors import InputError
+from robustify.fingerprint import configuration_sha256
 from robustify.reporting import seed_figures
 from robustify.reporting.titles import COMPLETE
 from robustify.verified_results import RESULTS as VERIFIED
@@ -54,9 +56,13 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
     results = docs / RESULTS
     with TemporaryDirectory() as folder:
         # what is stored changes only when the whole page can be made of it
-        fresh = Path(folder)
+        fresh, kept = Path(folder) / "fresh", Path(folder) / "before"
+        for copy in (fresh, kept):
+            copy.mkdir()
         if results.is_dir():
-            shutil.copytree(results, fresh, dirs_exist_ok=True)
+            shutil.copytree(results, kept, dirs_exist_ok=True)
+            shutil.copytree(kept, fresh, dirs_exist_ok=True)
+        before = {path.name: path for path in kept.iterdir()}
         try:
             _collect(data, fresh)
             stored = _load(fresh)
@@ -70,9 +76,11 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
                 f"no results in {data} or {results}; make them by kedro run --pipeline=mnist_seeds"
             )
         text = render(stored, verified, beginnings)
+        # nothing is written that this didn't make: another process may have changed it meanwhile
         for path in sorted(fresh.iterdir()):
-            with replacing(results / path.name) as temporary:
-                shutil.copyfile(path, temporary)
+            if path.name not in before or not filecmp.cmp(path, before[path.name], shallow=False):
+                with replacing(results / path.name) as temporary:
+                    shutil.copyfile(path, temporary)
     page = docs / f"{RESULTS}.md"
     _write(page, text)
     return page
@@ -113,9 +121,12 @@ def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> Non
             f"{across} is of a part of the data ({details['test_images']:,} test images), which data.training_images or data.test_images ask for; "
             "gather the complete experiment, or give settings of fewer training images a folder of their own"
         )
-    if details["seeds"] != summary["seeds"]:
+    # details of earlier versions don't say whose they are
+    of_summary = details.get("summary_sha256", configuration_sha256(summary))
+    if details["seeds"] != summary["seeds"] or of_summary != configuration_sha256(summary):
         raise InputError(
-            f"summary and details in {across} are of different seeds; gather them again"
+            f"summary and details in {across} aren't of one gathering; gather the seeds again: "
+            f"kedro run --pipeline={name.removesuffix(f'_{environment}')}_seeds"
         )
     _write(results / f"{name}.json", _as_json(summary))
     _write(results / f"{name}{DETAILS}.json", _as_json(details))

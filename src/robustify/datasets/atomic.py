@@ -53,11 +53,16 @@ class AtomicTextDataset(TextDataset):
 
 
 class AtomicFiguresDataset(MatplotlibDataset):
-    """Figures by file name, in a folder."""
+    """Figures by file name, in a folder of their own."""
 
     def save(self, data: dict[str, Figure]) -> None:
+        folder = Path(self._filepath)
         for name, figure in data.items():
-            _save(MatplotlibDataset, self, Path(self._filepath) / name, figure)
+            _save(MatplotlibDataset, self, folder / name, figure)
+        # those of an earlier run would be taken for this one's
+        for path in folder.glob("*.png"):
+            if path.name not in data:
+                path.unlink()
 
 
 def _save(kind: type[Dataset], dataset: Dataset, path: Path, data: Any) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from robustify.errors import InputError
 from robustify.ingestion import sources
@@ -61,7 +61,11 @@ def _locked(raw_directory: Path, name: str) -> Iterator[None]:
     lock = FileLock(raw_directory / f".{name}.lock")
     try:
         raw_directory.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.info("%s: another run is fetching it; waiting", name)
+            lock.acquire()
     except OSError as error:
         raise InputError(
             f"{raw_directory} can't be written: {error.strerror}; make it writable, or name another directory "

@@ -72,14 +72,14 @@ def train(
         One record an epoch; the last weights are those of the last epoch unless another one is ``kept``.
 
     Raises:
-        InputError: if images aren't uint8 or labels aren't their classes, if the recipe holds out more images than a class has, or any where the objective needs
+        InputError: if there are no images, they aren't uint8 or labels aren't their classes, if the recipe holds out more images than a class has, or any where the objective needs
             tangent planes, or watches a set that is no ball.
         DivergenceError: if the loss or a weight isn't finite, or the loss is huge; names epoch, step and last good checkpoint.
         OutOfMemoryError: if a step needs more memory than there is; names what to lower.
         KeyboardInterrupt: after Ctrl-C.
     """
     require_bytes(images)
-    _require_classes(labels, len(images), classes=logits_of(net, images[:2]).shape[1])
+    _require_classes(net, images, labels)
     keep_freed_memory()
     device = device or choose_device()
     trained_on, selection = _hold_out(images, labels, objective, recipe)
@@ -121,11 +121,14 @@ def train(
     return course.records
 
 
-def _require_classes(labels: Tensor, images: int, *, classes: int) -> None:
-    fits = labels.dtype == torch.int64 and labels.shape == (images,)
+def _require_classes(net: nn.Module, images: Tensor, labels: Tensor) -> None:
+    if len(images) == 0:
+        raise InputError("there are no images to train on; give at least one")
+    classes = logits_of(net, images[:2]).shape[1]
+    fits = labels.dtype == torch.int64 and labels.shape == (len(images),)
     if not fits or bool(((labels < 0) | (labels >= classes)).any()):
         raise InputError(
-            f"labels are {labels.dtype} of shape {tuple(labels.shape)}; they must be the class of each of {images} images, 0 to "
+            f"labels are {labels.dtype} of shape {tuple(labels.shape)}; they must be the class of each of {len(images)} images, 0 to "
             f"{classes - 1}, as torch.int64"
         )
 

@@ -146,14 +146,14 @@ def make_descent(
         raise InputError(f"optimiser {name!r} is unknown; known: {', '.join(OPTIMISERS)}")
     given = {key: value for key, value in options.items() if value is not None}
     _require_in_range(given)
+    chosen = schedule or {"name": "triangle"}
+    left = {key: value for key, value in chosen.items() if value is not None}
+    try:
+        factor = make_schedule(steps=steps, steps_per_epoch=steps_per_epoch, **left)
+    except TypeError as error:
+        raise InputError(f"schedule {chosen}: {error}") from error
     try:
         optimisers = OPTIMISERS[name](net, **given)
-        chosen = schedule or {"name": "triangle"}
-        factor = make_schedule(
-            steps=steps,
-            steps_per_epoch=steps_per_epoch,
-            **{key: value for key, value in chosen.items() if value is not None},
-        )
     except InputError:
         raise
     except (TypeError, ValueError) as error:
