@@ -338,3 +338,34 @@ def test_one_seed_has_no_band() -> None:
     figure = accuracy_versus_epsilon(details)
     assert all(not axes.collections for axes in figure.axes)
     assert "(seed 0)" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ((1, "l2", "steps"), "l2 of seed 1 was measured with another net"),
+        ((1, "", "single_pixel"), "of seed 1 was measured with another baseline"),
+    ],
+)
+def test_what_was_measured_of_an_earlier_net_is_refused(
+    place: tuple[int, str, str], words: str
+) -> None:
+    measured = measured_of((0, 1))
+    measured[1, "", "single_pixel"] = {"net_sha256": "baseline 1"}
+    measured[1, "l2", "steps"]["net_sha256"] = "l2 1"
+    gathered(measured)
+    measured[place]["net_sha256"] = "that of before"
+    with pytest.raises(InputError, match=words):
+        gathered(measured)
+
+
+def test_transfer_between_earlier_nets_is_refused() -> None:
+    measured = measured_of((0, 1))
+    # the net of another experiment isn't among those that are gathered
+    transfer = {"seed": 1, "net_sha256": {"l2": "l2 1", "paper": "another"}}
+    arguments = {"labels": LABELS, "test_data_sha256": "test", "settings": SETTINGS}
+    details = gather(**arguments, transfer=transfer, measured=measured)[1]
+    assert details["transfer"] == transfer
+    transfer["net_sha256"]["l2"] = "l2 0"
+    with pytest.raises(InputError, match="transfer was measured with another l2 of seed 1"):
+        gather(**arguments, transfer=transfer, measured=measured)

@@ -49,6 +49,7 @@ def gather(
         for net in nets:
             _check_data(measured, (seed, net), test_data_sha256)
             _check_alike(measured, (seed, net), (seeds[0], net))
+    _check_transfer(measured, transfer)
     _check_training(measured, seeds, nets, settings, images=len(labels))
     on_test_set = [
         {
@@ -199,6 +200,9 @@ def _check_data(measured: Mapping[Key, Any], place: tuple[int, str], test_data_s
     baseline = measured[seed, BASELINE, "evaluation"]["weights_sha256"]
     verified = measured.get((seed, net, "verification"), {}).get("weights_sha256", weights)
     evaluated = measured[seed, net, "evaluation"].get("adversarial_set_sha256", stored)
+    # those of earlier versions don't say whose they are
+    stepped = measured[seed, net, "steps"].get("net_sha256", weights)
+    counted = measured.get((seed, "", "single_pixel"), {}).get("net_sha256", baseline)
     for what, one, other in (
         ("test data", about["test_data_sha256"], test_data_sha256),
         ("test data", made["attacked_data_sha256"], test_data_sha256),
@@ -206,12 +210,24 @@ def _check_data(measured: Mapping[Key, Any], place: tuple[int, str], test_data_s
         ("adversarial set", evaluated, stored),
         ("net", about["net_sha256"], weights),
         ("net", verified, weights),
+        ("net", stepped, weights),
+        ("baseline", counted, baseline),
         ("baseline", made["attacked_net_sha256"], baseline),
     ):
         if one != other:
             raise InputError(
                 f"{net} of seed {seed} was measured with another {what} than is stored; measure again "
                 "with the whole pipeline, or run the experiment of that seed again"
+            )
+
+
+def _check_transfer(measured: Mapping[Key, Any], transfer: Mapping[str, Any]) -> None:
+    """Refuse a transfer matrix of other nets than are stored now, those of other experiments left aside."""
+    for net, sha256 in transfer.get("net_sha256", {}).items():
+        now = measured.get((transfer["seed"], net, "evaluation"), {}).get("weights_sha256", sha256)
+        if sha256 != now:
+            raise InputError(
+                f"transfer was measured with another {net} of seed {transfer['seed']} than is stored; measure again with the whole pipeline"
             )
 
 

@@ -54,6 +54,7 @@ def measure_net(
     radii = {str(norm): chosen for norm, chosen in asked.radii.items()}
     accuracies = accuracy_under_steps(net, images[:count], labels[:count], radii)
     return predictions, {
+        "net_sha256": model.provenance["tensors_sha256"],
         "images": len(images[:count]),
         "accuracy": {
             norm: {f"{radius:.6g}": share for radius, share in by_radius.items()}
@@ -64,7 +65,7 @@ def measure_net(
 
 def count_single_pixel_flips(
     model: TrainedNet, test_data: Tensors, single_pixel: dict[str, Any], device: str
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Return how many test images one pixel can flip, see :mod:`robustify.single_pixel`.
 
     Args:
@@ -85,6 +86,7 @@ def count_single_pixel_flips(
     promising = flipped_by_promising_pixels(net, images, labels, candidates=options.candidates)
     first = slice(options.exhaustive_images)
     return {
+        "net_sha256": model.provenance["tensors_sha256"],
         "images": len(images),
         "candidates": options.candidates,
         "flipped": int(promising.sum()),
@@ -136,6 +138,9 @@ def measure_transfer(
     modules = {name: trained.net.to(where) for name, trained in tried.items()}
     return {
         "seed": seed,
+        "net_sha256": {
+            name: trained.provenance["tensors_sha256"] for name, trained in tried.items()
+        },
         "images": len(images),
         "architectures": {name: trained.architecture["name"] for name, trained in tried.items()},
         "accuracy": {name: accuracy(net, images, labels) for name, net in modules.items()},
