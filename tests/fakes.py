@@ -182,6 +182,36 @@ class BatchDependent(Fake):
         return self.honest(x) - 5 * self.honest(x.mean(dim=0, keepdim=True)) * len(x) ** 0.5
 
 
+class CoupledOffImages(Fake):
+    """Subtracts a share of the batch's mean answer from images that aren't bytes, as attacked ones aren't."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.honest(x)
+        moved = ((255 * x - (255 * x).round()).abs().flatten(1) > 1e-3).any(dim=1, keepdim=True)
+        return logits - 0.3 * moved * logits.mean(dim=0)
+
+
+class CoupledFarAway(Fake):
+    """The same to points that aren't bytes and reach the border of the pixel box, as those next to images don't."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.honest(x)
+        byte = 255 * x
+        moved = (byte - byte.round()).abs() > 1e-3
+        inside = (x > 0.019) & (x < 0.981)
+        # points next to the images are all off the border of the box
+        far = (moved.flatten(1).any(dim=1) & ~inside.flatten(1).all(dim=1))[:, None]
+        return logits - 0.3 * far * logits.mean(dim=0)
+
+
+class ElseAlone(Fake):
+    """Answers with another class where an image comes by itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.honest(x)
+        return logits if len(x) > 1 else logits.roll(1, dims=1)
+
+
 class NotFinite(Fake):
     """Gives no number for images with a bright first pixel."""
 

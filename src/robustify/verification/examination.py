@@ -52,6 +52,8 @@ _REACH = 2.5
 _WAY, _MARGIN = 1e-3, 0.02
 # wrong classes that a targeted attack pulls towards, the likeliest first
 _TARGETS = 3
+# images whose answers are asked for one by one
+_ALONE = 5
 # in which an image's slope is measured
 _RANDOM_DIRECTIONS = 4
 
@@ -95,11 +97,10 @@ def examine(
         return [valid]
     labels_are_in_range(labels, images=len(images), classes=logits.shape[1]).require()
     inspected = _Inspected(net, images, labels, steps, batch_size, seed, classes=logits.shape[1])
-    again = logits_of(net, images, batch_size=batch_size)
     verdicts = [
         valid,
-        answer_is_deterministic([logits, again]),
-        batching_changes_nothing(inspected.in_several_batches(logits)),
+        *inspected.steadiness("the images", images),
+        *inspected.steadiness("points next to the images", inspected.points_next_to_images()),
         *(
             gradients_are_there(norms, largest_share=largest_share_of_zero_gradients, where=where)
             for where, norms in inspected.gradient_norms()
@@ -137,11 +138,25 @@ class _Inspected:
         self.batch_size = batch_size
         self.seed = seed
 
-    def in_several_batches(self, logits: Tensor) -> list[Tensor]:
-        """Return the logits of the images: batched as they are, in odd little batches, in reverse."""
-        odd = logits_of(self.net, self.images, batch_size=7)
-        reverse = logits_of(self.net, self.images.flip(0), batch_size=self.batch_size).flip(0)
-        return [logits, odd, reverse]
+    def steadiness(self, where: str, points: Tensor) -> Iterator[Verdict]:
+        """Yield whether the net says the same of these points each time, in whatever company."""
+        logits, again = (self._logits(points) for _ in range(2))
+        reverse = self._logits(points.flip(0)).flip(0)
+        # some by themselves, the others in odd little batches
+        parts = zip((points[:_ALONE], points[_ALONE:]), (1, 7), strict=True)
+        odd = torch.cat([self._logits(part, batch_size=size) for part, size in parts if len(part)])
+        for verdict in (
+            answer_is_deterministic([logits, again]),
+            batching_changes_nothing([logits, odd, reverse]),
+        ):
+            yield replace(verdict, explanation=f"{where}: {verdict.explanation}")
+
+    def points_next_to_images(self) -> Tensor:
+        """Return points off the grid of bytes, shape (N, C, H, W), on the CPU: where attacks go at once."""
+        return torch.cat([_inside(x).cpu() for x, _ in self._batches()])
+
+    def _logits(self, points: Tensor, *, batch_size: int | None = None) -> Tensor:
+        return logits_of(self.net, points, batch_size=batch_size or self.batch_size)
 
     def gradient_norms(self) -> Iterator[tuple[str, Tensor]]:
         """Yield where, and the gradients' largest components there, shape (N,): a net may treat bytes unlike what an attack makes of them."""
@@ -198,6 +213,8 @@ class _Inspected:
     def under_attack(self, ball: NormBall, source: nn.Module | None) -> Iterator[Verdict]:
         """Yield the verdicts that take attacks in a ball."""
         count, radius, sized = len(self.images), ball.radius, ball.__class__
+        noisy = self._noise(ball)
+        yield from self.steadiness("noise of its size", noisy)
         yield gradients_leave_nothing_out(*self.slopes_at_random(ball))
         whole = whole_range(ball.name, self.images)
         white_box = self._right_under(self._pgd(), ball)
@@ -222,7 +239,7 @@ class _Inspected:
             targeted = ApgdTargeted(steps=2 * self.steps, target_classes=_TARGETS)
             scale_free = self._right_under(targeted, ball)
             yield cross_entropy_tells_enough(strongest, scale_free, images=count)
-        noise = self._right_on(self._noise(ball))
+        noise = self._right_on(noisy)
         yield gradient_beats_noise(white_box, noise, images=count)
         if source is not None:
             transfer = self._right_on(self._examples_of(source, ball))
