@@ -36,6 +36,7 @@ from .fakes import (
     Shallow,
     Sigmoids,
     SmallLogits,
+    SmoothlyRounded,
     Stochastic,
     Tiring,
     TurnedFarAway,
@@ -79,6 +80,7 @@ def test_an_honest_net_passes_every_gate(
         "outputs_are_logits", "answer_is_deterministic", "batching_changes_nothing",
         "gradients_are_there", "gradients_are_slopes", "gradients_leave_nothing_out", "more_steps_never_help", "larger_epsilon_never_helps",
         "whole_range_reaches_zero", "gradient_beats_noise", "white_box_beats_transfer", "cross_entropy_tells_enough",
+        "gradients_break_what_queries_do",
     }  # fmt: skip
     by_gate = {verdict.gate: verdict.measured for verdict in verdicts}
     # the attacks that the gates compare are attacks: they break what a linear net's closed form says
@@ -138,6 +140,13 @@ def test_a_planted_fake_defence_is_caught(
 ) -> None:
     found = failed(kind(problem.net), problem, source=other)
     assert re.search(reason, found[gate])
+
+
+def test_slopes_that_are_true_and_hidden_are_found_by_queries(problem: Problem) -> None:
+    found = failed(SmoothlyRounded(problem.net), problem, LinfBall(radius=0.25))
+    assert found["gradients_break_what_queries_do"].startswith(
+        "linf 0.25: 100 queries an image: queries alone broke"
+    )
 
 
 def test_a_gradient_that_turns_round_where_attacks_go_is_caught(problem: Problem) -> None:

@@ -18,7 +18,7 @@ from robustify.answers import (
     pixels,
     require_full_numbers,
 )
-from robustify.attacks import ApgdTargeted, Attack, Pgd, robust_accuracy
+from robustify.attacks import ApgdTargeted, Attack, Pgd, Square, robust_accuracy
 from robustify.attacks.base import ascend, ball_in_box
 from robustify.attacks.losses import cross_entropy, margin
 from robustify.errors import InputError
@@ -30,6 +30,7 @@ from robustify.gates import (
     gradient_beats_noise,
     gradients_are_slopes,
     gradients_are_there,
+    gradients_break_what_queries_do,
     gradients_leave_nothing_out,
     labels_are_in_range,
     larger_epsilon_never_helps,
@@ -52,6 +53,10 @@ _REACH = 2.5
 _WAY, _MARGIN = 1e-3, 0.02
 # wrong classes that a targeted attack pulls towards, the likeliest first
 _TARGETS = 3
+# of the Square Attack, as a multiple of PGD's steps
+_QUERIES = 10
+# share of the images; of honest nets so few queries have broken none that gradients left
+_BROKEN_BY_QUERIES = 0.01
 # images whose answers are asked for one by one
 _ALONE = 5
 # in which an image's slope is measured
@@ -234,11 +239,20 @@ class _Inspected:
         yield larger_epsilon_never_helps(ladder, images=count)
         yield whole_range_reaches_zero(everything, epsilon=whole, images=count)
         # against other attacks it may be as strong as it gets; against noise, starts at random would be noise themselves
-        strongest = self._right_under(longer, ball)
+        left = self._left_by(longer, ball)
+        strongest = _share(left)
         if self.classes >= ApgdTargeted.least_classes:
             targeted = ApgdTargeted(steps=2 * self.steps, target_classes=_TARGETS)
-            scale_free = self._right_under(targeted, ball)
+            left_by_targeted = self._left_by(targeted, ball)
+            scale_free = _share(left_by_targeted)
             yield cross_entropy_tells_enough(strongest, scale_free, images=count)
+            left &= left_by_targeted
+        queries = Square(queries=_QUERIES * self.steps)
+        broken = int(left.sum() - self._left_by(queries, ball, among=left).sum())
+        asked = f"{queries.queries} queries an image"
+        yield gradients_break_what_queries_do(
+            broken, where=asked, images=count, allowed=_BROKEN_BY_QUERIES
+        )
         noise = self._right_on(noisy)
         yield gradient_beats_noise(white_box, noise, images=count)
         if source is not None:
@@ -255,16 +269,25 @@ class _Inspected:
         )
 
     def _right_under(self, attack: Attack, ball: NormBall) -> float:
-        return robust_accuracy(
-            self.net,
-            self.images,
-            self.labels,
-            attack,
-            ball,
-            batch_size=self.batch_size,
-            seed=self.seed,
-            show_progress=False,
-        ).robust_accuracy
+        return _share(self._left_by(attack, ball))
+
+    def _left_by(self, attack: Attack, ball: NormBall, *, among: Tensor | None = None) -> Tensor:
+        """Return which images stay right, bool, shape (N,); attacked are all of them, or those that are marked."""
+        left = torch.ones(len(self.images), dtype=torch.bool) if among is None else among.clone()
+        chosen = left.nonzero()[:, 0]
+        if len(chosen):
+            found = robust_accuracy(
+                self.net,
+                self.images[chosen.to(self.images.device)],
+                self.labels[chosen],
+                attack,
+                ball,
+                batch_size=self.batch_size,
+                seed=self.seed,
+                show_progress=False,
+            )
+            left[chosen] = found.state.still_standing
+        return left
 
     def _right_on(self, points: Tensor) -> float:
         """Return the share of images that are right both as they are and at these points."""
@@ -305,6 +328,10 @@ class _Inspected:
     @property
     def _device(self) -> torch.device:
         return device_of(self.net)
+
+
+def _share(marked: Tensor) -> float:
+    return float(marked.double().mean())
 
 
 def _lead(logits: Tensor, labels: Tensor) -> Tensor:
