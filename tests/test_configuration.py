@@ -442,6 +442,11 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
             r"nets\.control\.seed_offset: is 0, the baseline's; with the same seed",
         ),
         (
+            "nets.copy",
+            {"seed_offset": 1, "uncertainty_set": {"name": "l2", "radius": 1.2}},
+            r"nets\.copy: is nets\.l2 again, its seed_offset included",
+        ),
+        (
             "nets.control.uncertainty_set",
             {"name": "l2", "radius": 1.0},
             r"nets\.control\.uncertainty_set: must be {name: point}",

@@ -114,6 +114,17 @@ def test_a_net_that_gives_probabilities_is_attacked_by_nobody(linear_net, pictur
         epsilon_sweep(fake, images, labels, [0.1])
 
 
+def test_a_net_that_gives_sigmoids_is_attacked_by_nobody(linear_net, pictures) -> None:
+    images, labels = pictures
+    net = nn.Sequential(linear_net, nn.Sigmoid())
+    assert len(images) == 50, "as many as it takes to tell sigmoids from logits"
+    with pytest.raises(InputError, match="last softmax or sigmoid"):
+        epsilon_sweep(net, images, labels, [0.1])
+    with pytest.raises(InputError, match="last softmax or sigmoid"):
+        attack(net, images, labels, {"l2": make_uncertainty_set("l2", radius=0.3)})
+    assert accuracy(net, images, labels) == accuracy(linear_net, images, labels)
+
+
 def test_sweep_equals_one_attack_an_epsilon_image_by_image(linear_net, pictures) -> None:
     images, labels = pictures
     epsilons = [0.0, 0.01, 0.1, 0.7]

@@ -240,3 +240,17 @@ def test_a_net_of_one_class_is_refused() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 1))
     with pytest.raises(InputError, match="the net has 1 class; there must be another"):
         smallest_perturbations(net, torch.rand(2, 1, 3, 4), torch.zeros(2).long())
+
+
+def test_a_net_that_has_no_answer_next_to_its_images_is_refused() -> None:
+    class Fragile(nn.Module):
+        """Answers on bytes alone."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            flat = x.flatten(1)
+            moved = ((255 * flat - (255 * flat).round()).abs() > 1e-2).any(dim=1, keepdim=True)
+            return torch.where(moved, torch.nan, flat[:, :2])
+
+    images = torch.tensor([[[[40, 200]]], [[[60, 90]]]], dtype=torch.uint8)
+    with pytest.raises(InputError, match="isn't finite on"):
+        smallest_perturbations(Fragile(), images, torch.tensor([1, 1]))

@@ -22,7 +22,7 @@ from robustify.attacks import (
 from robustify.configuration import ALL_ATTACKS, Ball, Depth, GateOptions, Verification
 from robustify.errors import InputError
 from robustify.gates import GateError
-from robustify.uncertainty import L2Ball, LinfBall, NormBall
+from robustify.uncertainty import L2Ball, LinfBall, NormBall, Point
 from robustify.verification import Plan, make_plan, survive, verify
 from robustify.verification.examination import examine
 
@@ -185,6 +185,26 @@ def plan(**options) -> Plan:
         "examined_images": 40,
     }
     return Plan(**{**defaults, **options})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("on_failure", "Raise", "on_failure is 'Raise'; known: raise, flag"),
+        ("images", -5, "images is -5; it must be a whole number, at least 1"),
+        ("images", 2.5, "images is 2.5; it must be a whole number"),
+        ("examined_images", 0, "examined_images is 0"),
+        ("examined_steps", 1, "examined_steps is 1; it must be a whole number, at least 2"),
+        ("attacks", {}, "attacks is empty; give at least one"),
+        ("attacks", {"pgd": "pgd"}, r"attacks\['pgd'\] is 'pgd'; it must be an attack"),
+        ("balls", ("linf",), "balls hold 'linf'; they must be norm balls"),
+        ("examined", (Point(),), "examined hold .*; they must be norm balls"),
+        ("largest_share_of_zero_gradients", float("nan"), r"is nan; it must be in \[0, 1\]"),
+    ],
+)
+def test_a_plan_that_means_nothing_is_refused(option: str, value: object, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        plan(**{option: value})
 
 
 def test_every_attack_of_every_ball_is_measured_by_itself(problem: Problem) -> None:

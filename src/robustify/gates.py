@@ -415,23 +415,20 @@ def longer_attacks_break_as_much(
     )
 
 
-def gradients_break_what_queries_do(
-    broken: int, *, where: str, images: int, allowed: float = MISSED_BY_GRADIENTS
-) -> Verdict:
+def gradients_break_what_queries_do(broken: int, *, where: str, images: int) -> Verdict:
     """An attack that only asks for answers breaks hardly anything that attacks by gradients left (Croce and Hein, 2020).
 
     Args:
         broken: images that the Square Attack broke after all attacks by gradients.
         where: the ball.
         images: number of images.
-        allowed: share of them that queries may break.
     """
     share = broken / images
     return Verdict(
         "gradients_break_what_queries_do",
-        share <= allowed + _tolerance(images),
+        share <= MISSED_BY_GRADIENTS + _tolerance(images),
         {"share_broken_by_queries_alone": share},
-        f"{where}: queries alone broke {_per_cent(share)} of the images, which no attack by gradients did; at most {_per_cent(allowed)} may be: "
+        f"{where}: queries alone broke {_per_cent(share)} of the images, which no attack by gradients did; at most {_per_cent(MISSED_BY_GRADIENTS)} may be: "
         "the gradient doesn't lead where the net fails",
     )
 

@@ -23,7 +23,7 @@ from robustify.answers import (
 )
 from robustify.errors import InputError
 from robustify.limits import is_number, require_at_least
-from robustify.logits import are_probabilities
+from robustify.logits import FEW, are_probabilities
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.uncertainty import LinfBall, NormBall, Point, UncertaintySet, perturbation_norm
@@ -262,7 +262,7 @@ def survives_rounding(net: nn.Module, examples: AdversarialExamples) -> Tensor:
 def require_measurable(
     net: nn.Module, images: Tensor, labels: Tensor, *, attacked: bool = False
 ) -> None:
-    """Refuse what would be measured as something that it isn't; a look at two answers.
+    """Refuse what would be measured as something that it isn't; a look at a few answers.
 
     Args:
         net: maps images in [0, 1] to logits.
@@ -282,12 +282,12 @@ def require_measurable(
             "images hold values outside [0, 1]; they must be uint8, or floats in [0, 1]"
         )
     with evaluation_mode(net), full_precision():
-        # two, for one answer to all images would be the right shape for one
-        logits = answer(net, pixels(images[:2], net))
+        # two, for one answer to all images would be the right shape for one; sigmoids take more to be told from logits
+        logits = answer(net, pixels(images[: FEW if attacked else 2], net))
     # the loss would take the softmax of a softmax, and its gradient would be small where it should be large
     if attacked and are_probabilities(logits):
         raise InputError(
-            "the net gives probabilities; it must give logits: leave its last softmax out"
+            "the net gives probabilities; it must give logits: leave its last softmax or sigmoid out"
         )
     classes = logits.shape[1]
     whole = labels.dtype != torch.bool and not labels.is_floating_point()

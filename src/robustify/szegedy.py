@@ -31,6 +31,7 @@ from tqdm import tqdm
 from robustify.answers import device_of, pixels
 from robustify.attacks.attackable import checked_logits
 from robustify.errors import InputError
+from robustify.gates import outputs_are_finite
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, gradient_of
@@ -95,7 +96,7 @@ def smallest_perturbations(
 
     Raises:
         ValueError: if a count is below 1, there are no images, a target isn't a wrong class of the net, or net, images or
-            labels can't be attacked (see :func:`robustify.attacks.attackable.checked_logits`).
+            labels can't be attacked (see :func:`robustify.attacks.attackable.checked_logits`), or the net's answers aren't finite on the way.
     """
     require_at_least(1, search_steps=search_steps, iterations=iterations, batch_size=batch_size)
     require_at_least(1, candidates=1 if candidates is None else candidates)
@@ -234,6 +235,7 @@ class _Passes:
         with torch.enable_grad():
             leaf.requires_grad_(True)
             logits = self._net(leaf)
+            outputs_are_finite(logits.detach()).require()
             losses = functional.cross_entropy(logits, self._wanted[at], reduction="none")
             gradient = gradient_of(losses.sum(), leaf)
         gradients = gradient.flatten(1).double().cpu().numpy()

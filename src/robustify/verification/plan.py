@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from robustify.attacks import Attack, AutoAttack, make_attack
 from robustify.attacks.base import ball_in_box
 from robustify.configuration import Depth, Verification
-from robustify.errors import InputError
+from robustify.errors import InputError, shown
 from robustify.gates import OnFailure
+from robustify.limits import is_number, require_at_least
 from robustify.uncertainty import SETS, NormBall, make_uncertainty_set
 from robustify.verification.survival import BATCH_SIZE
 
@@ -29,7 +30,10 @@ class Plan:
         examined_images: number of images that they look at.
         examined_steps: of PGD in them.
         largest_share_of_zero_gradients: see :func:`robustify.gates.gradients_are_there`.
-        on_failure: whether a failed gate raises or flags.
+        on_failure: whether a failed gate raises (``raise``) or flags the net (``flag``).
+
+    Raises:
+        InputError: if there is nothing to attack or to attack with, a name is unknown or a number out of range.
     """
 
     balls: tuple[NormBall, ...]
@@ -46,6 +50,31 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.balls and not self.autoattack:
             raise InputError("there is nothing to verify: give at least one norm and epsilon")
+        if not self.attacks and not self.autoattack:
+            raise InputError(
+                "attacks is empty; give at least one, or a ball for AutoAttack (autoattack)"
+            )
+        for name, attack in self.attacks.items():
+            if not isinstance(attack, Attack):
+                raise InputError(
+                    f"attacks[{name!r}] is {shown(attack)}; it must be an attack, as make_attack makes them"
+                )
+        for name in ("balls", "autoattack", "examined"):
+            for ball in getattr(self, name):
+                if not isinstance(ball, NormBall):
+                    raise InputError(f"{name} hold {shown(ball)}; they must be norm balls")
+        require_at_least(1, images=self.images, batch_size=self.batch_size)
+        require_at_least(1, examined_images=self.examined_images)
+        require_at_least(2, examined_steps=self.examined_steps)
+        share = self.largest_share_of_zero_gradients
+        if not is_number(share) or not 0 <= share <= 1:
+            raise InputError(
+                f"largest_share_of_zero_gradients is {shown(share)}; it must be in [0, 1]"
+            )
+        if self.on_failure not in get_args(OnFailure):
+            raise InputError(
+                f"on_failure is {shown(self.on_failure)}; known: {', '.join(get_args(OnFailure))}"
+            )
 
     def every_ball(self) -> list[NormBall]:
         """Return all balls, each once."""
