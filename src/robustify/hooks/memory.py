@@ -17,16 +17,23 @@ _BATCHED = (
 
 
 class Memory:
-    """Gives freed memory back between nodes.
+    """Gives freed memory back between nodes that do different things.
 
-    Within a node it is kept, see :func:`robustify.machine.allocator.keep_freed_memory`; but what training in bfloat16 leaves
-    rarely fits what a measurement in float32 asks for, so that the process would grow from node to node.
+    Within a node it is kept, see :func:`robustify.machine.allocator.keep_freed_memory`, and from one net's node to the next
+    net's of the same kind, which asks for the same again; but what training in bfloat16 leaves rarely fits what a measurement
+    in float32 asks for, so that the process would grow from node to node.
     """
 
+    def __init__(self) -> None:
+        self._last = ""
+
     @hook_impl
-    def before_node_run(self) -> None:
-        """Trim the heap."""
-        return_freed_memory()
+    def before_node_run(self, node: Node) -> None:
+        """Trim the heap where another kind of work begins."""
+        kind = node.name.rpartition(".")[2]
+        if kind != self._last:
+            return_freed_memory()
+        self._last = kind
 
     @hook_impl(trylast=True)
     def on_node_error(self, error: Exception, node: Node) -> None:
