@@ -16,6 +16,7 @@ from robustify.claims.rules import CLAIMS, Finding, verdict_of
 from robustify.claims.sections import conclusions, verified
 from robustify.errors import InputError
 from robustify.fingerprint import configuration_sha256
+from robustify.gates import EDITION
 from robustify.significance import over_seeds
 
 from .conftest import PROJECT
@@ -942,7 +943,7 @@ def test_entries_of_weaker_attacks_and_of_fewer_gates_are_named() -> None:
             "seconds": 60.0, "command": None, **of_newer,
         }  # fmt: skip
 
-    newest = {"gates": 100, "code_sha256": "c0de"}
+    newest = {"gates": 100, "code_sha256": "c0de", "gates_edition": EDITION}
     of_all = [
         entry("baseline", "l1"),
         entry("baseline", "l2"),
@@ -956,3 +957,5 @@ def test_entries_of_weaker_attacks_and_of_fewer_gates_are_named() -> None:
     assert "earlier version" not in verified(of_all[3:], {})
     newest_only = verified(of_all[4:], {})
     assert "another attack" not in newest_only
+    assert "asked less" not in newest_only
+    assert "Of l2 (MNIST) the sanity gates asked less than today's" in text

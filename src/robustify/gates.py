@@ -20,6 +20,10 @@ from robustify.logits import are_probabilities
 
 OnFailure = Literal["raise", "flag"]
 
+# of what is asked of a net, raised when more is: a stored verdict says which it is by.
+# 2: steady answers where attacks go and of images by themselves; queries in every examined ball
+EDITION = 2
+
 # shares that are as good as equal: half a point
 HALF_A_POINT = 0.005
 # float32 sums taken in another order differ by less

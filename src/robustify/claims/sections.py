@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from robustify.claims.markdown import table as markdown_table
 from robustify.claims.stored import Beginning, Stored, titled
 from robustify.configuration import BASELINE, CONTROL
+from robustify.gates import EDITION
 from robustify.levels import size_label
 from robustify.reporting.comparison import attacked_columns, heading
 from robustify.reporting.terminal import spread_in_per_cent
@@ -409,6 +410,19 @@ def _older(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> I
             f"In l1, PGD was another attack in the entries of {', '.join(weaker)}: each step went for a single value of the image, where the first steps of every other "
             "start now move up to a twentieth of them. Today's may leave less."
         )
+    milder = _named(
+        (
+            entry
+            for entry in entries
+            if "gates" in entry and entry.get("gates_edition", 1) < EDITION
+        ),
+        titles,
+    )
+    if milder:
+        yield (
+            f"Of {', '.join(milder)} the sanity gates asked less than today's, which ask for steady answers where attacks go, too, and in every examined ball whether queries "
+            "alone break what gradients left: that nothing is flagged doesn't mean that today's would pass."
+        )
     older = _lacking("gates", entries, titles)
     if older:
         yield (
@@ -421,7 +435,11 @@ def _lacking(
     key: str, entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]
 ) -> list[str]:
     """Return the nets, each once, of which entries lack a key."""
-    named = (f"{entry['net']} ({_titled(entry, titles)})" for entry in entries if key not in entry)
+    return _named((entry for entry in entries if key not in entry), titles)
+
+
+def _named(entries: Iterable[Mapping[str, Any]], titles: Mapping[str, str]) -> list[str]:
+    named = (f"{entry['net']} ({_titled(entry, titles)})" for entry in entries)
     return list(dict.fromkeys(named))
 
 

@@ -15,6 +15,7 @@ from robustify.attacks.evaluation import CLEAN
 from robustify.configuration import ALL_ATTACKS
 from robustify.errors import InputError
 from robustify.gates import (
+    EDITION,
     RefusalError,
     Verdict,
     failures,
@@ -95,6 +96,7 @@ def verify(
         "clean_accuracy": measured[0]["clean_accuracy"] if measured else None,
         "measured": measured,
         "gates": [asdict(verdict) for verdict in verdicts],
+        "gates_edition": EDITION,
         "failed_gates": failures(verdicts),
     }
 
