@@ -1,7 +1,11 @@
-"""MLflow's database as a file that is whole or not there."""
+"""MLflow's database as a file that is whole or not there.
+
+Usage: python -m robustify.tracking.run_store (where ``MLFLOW_TRACKING_URI`` names it; a run makes it by itself)
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from filelock import FileLock
@@ -63,3 +67,9 @@ def _make(path: Path) -> None:
         f"{_SQLITE}{path.as_posix()}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
     )
     store.engine.dispose()
+
+
+if __name__ == "__main__":
+    store = file_of(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    if store is not None:
+        make_tables(store)
