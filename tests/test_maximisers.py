@@ -228,6 +228,8 @@ def test_bad_options_are_refused() -> None:
         make_maximiser("projected_gradient", relative_step=0.0)
     with pytest.raises(InputError, match="relative_step is inf; it must be in"):
         make_maximiser("projected_gradient", relative_step=float("inf"))
+    with pytest.raises(InputError, match="relative_step is .0.1.; it must be in"):
+        make_maximiser("projected_gradient", relative_step="0.1")
 
 
 def test_running_statistics_of_instance_normalisation_stay_in_the_inner_step(generator) -> None:

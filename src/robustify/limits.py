@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbers import Real
 
-from robustify.errors import InputError
+from robustify.errors import InputError, shown
 
 
 def is_number(value: object) -> bool:
@@ -29,9 +29,9 @@ def require_relative_step(relative_step: float, *, name: str = "relative_step") 
     Raises:
         InputError: naming it.
     """
-    if not 0 < relative_step <= 2:
+    if not is_number(relative_step) or not 0 < relative_step <= 2:
         raise InputError(
-            f"{name} is {relative_step}; it must be in (0, 2]: two radii cross the ball"
+            f"{name} is {shown(relative_step)}; it must be in (0, 2]: two radii cross the ball"
         )
 
 
