@@ -228,7 +228,7 @@ def test_bad_options_are_refused() -> None:
         make_maximiser("projected_gradient", relative_step=0.0)
     with pytest.raises(InputError, match="relative_step is inf; it must be in"):
         make_maximiser("projected_gradient", relative_step=float("inf"))
-    with pytest.raises(InputError, match="relative_step is .0.1.; it must be in"):
+    with pytest.raises(InputError, match=r"relative_step is .0\.1.; it must be in"):
         make_maximiser("projected_gradient", relative_step="0.1")
 
 
