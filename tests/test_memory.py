@@ -13,6 +13,7 @@ from kedro.runner import SequentialRunner
 
 from robustify.errors import InputError
 from robustify.hooks import Memory
+from robustify.hooks import memory as hook
 from robustify.machine.allocator import keep_freed_memory
 
 MIB = 2**20
@@ -23,14 +24,15 @@ def resident() -> int:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library isn't glibc")
-def test_what_a_node_has_freed_goes_back_before_another_kind_of_work() -> None:
+@pytest.mark.parametrize("kind", ["train", "verify"])
+def test_what_a_node_has_freed_goes_back_before_another_kind_of_work(kind: str) -> None:
     keep_freed_memory()
     memory = Memory()
-    train, again, evaluate = (
+    evaluate, again, train = (
         Node(lambda: 0, inputs=None, outputs="found", name=name, namespace=namespace)
-        for namespace, name in (("mnist.l1", "train"), ("mnist.l2", "train"), ("mnist", "evaluate"))
+        for namespace, name in (("mnist.l1", "evaluate"), ("mnist.l2", "evaluate"), ("mnist", kind))
     )
-    memory.before_node_run(train)
+    memory.before_node_run(evaluate)
     blocks = [torch.ones(MIB) for _ in range(64)]
     full = resident()
     # the last block stays, so that the heap's end can't simply move down
@@ -38,9 +40,19 @@ def test_what_a_node_has_freed_goes_back_before_another_kind_of_work() -> None:
     kept = resident()
     memory.before_node_run(again)
     assert resident() > full - 50 * MIB
-    memory.before_node_run(evaluate)
+    memory.before_node_run(train)
     assert kept > full - 50 * MIB
     assert resident() < full - 200 * MIB
+
+
+def test_memory_goes_back_between_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    trimmed: list[str] = []
+    monkeypatch.setattr(hook, "return_freed_memory", lambda: trimmed.append(node.name))
+    memory = Memory()
+    for name in ("train", "train", "verify", "verify", "train"):
+        node = Node(lambda: 0, inputs=None, outputs="found", name=name)
+        memory.before_node_run(node)
+    assert trimmed == ["train", "train", "verify", "train"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from kedro.pipeline.node import Node
 from robustify.errors import InputError
 from robustify.machine.allocator import return_freed_memory
 
+_TRAINING = "train"
 # Namespaces of nodes that work batch by batch, and where their batches' size is configured.
 _BATCHED = (
     ("_full_verification", "verification.full"),
@@ -19,9 +20,9 @@ _BATCHED = (
 class Memory:
     """Gives freed memory back between nodes that do different things.
 
-    Within a node it is kept, see :func:`robustify.machine.allocator.keep_freed_memory`, and from one net's node to the next
-    net's of the same kind, which asks for the same again; but what training in bfloat16 leaves rarely fits what a measurement
-    in float32 asks for, so that the process would grow from node to node.
+    Within a node it is kept, see :func:`robustify.machine.allocator.keep_freed_memory`, and from one net's measurement to the
+    same of the next net, which asks for as much again; but what training in bfloat16 leaves rarely fits what a measurement in
+    float32 asks for, nor quite what the training of a robust net does, so that the process would grow from node to node.
     """
 
     def __init__(self) -> None:
@@ -29,9 +30,9 @@ class Memory:
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """Trim the heap where another kind of work begins."""
+        """Trim the heap where a training or another kind of measurement begins."""
         kind = node.name.rpartition(".")[2]
-        if kind != self._last:
+        if kind == _TRAINING or kind != self._last:
             return_freed_memory()
         self._last = kind
 
