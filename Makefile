@@ -10,7 +10,7 @@
 PIPELINE = cifar_robust
 ENV = local
 ARGS =
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 BIN := .venv/bin
 EXPERIMENT = $(PIPELINE:_robust=)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

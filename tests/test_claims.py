@@ -545,7 +545,9 @@ def test_summary_and_details_must_be_of_one_gathering(
     changed = copy.deepcopy(summary)
     changed["nets"]["l2"]["test_accuracy"]["mean"] = 0.5
     (data / "08_reporting/mnist/across_seeds/summary.json").write_text(json.dumps(changed))
-    with pytest.raises(InputError, match=r"aren't of one gathering.*--pipeline=mnist_seeds"):
+    with pytest.raises(
+        InputError, match=r"aren't of one gathering.*--env=base --pipeline=mnist_seeds"
+    ):
         make_page(data, docs)
 
 

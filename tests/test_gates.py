@@ -142,10 +142,24 @@ def test_a_planted_fake_defence_is_caught(
     assert re.search(reason, found[gate])
 
 
+def test_images_that_attacks_leave_may_look_like_probabilities(problem: Problem) -> None:
+    class Mostly(nn.Module):
+        """A softmax on all images but those whose first pixel is black."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            logits = problem.net(x)
+            return torch.where(x.flatten(1)[:, :1] < 0.01, logits, logits.softmax(dim=1))
+
+    black = problem.images.flatten(1)[:, 0] == 0
+    assert 0 < black.sum() < len(black)
+    # only that those left aren't taken for all
+    assert "outputs_are_logits" not in failed(Mostly(), problem)
+
+
 def test_slopes_that_are_true_and_hidden_are_found_by_queries(problem: Problem) -> None:
-    found = failed(SmoothlyRounded(problem.net), problem, LinfBall(radius=0.25))
+    found = failed(SmoothlyRounded(problem.net), problem, LinfBall(radius=0.4))
     assert found["gradients_break_what_queries_do"].startswith(
-        "linf 0.25: 100 queries an image: queries alone broke"
+        "linf 0.4: 100 queries an image: queries alone broke"
     )
 
 

@@ -9,6 +9,7 @@ from robustify.attacks import ApgdCrossEntropy, Attack, FabTargeted, Pgd, robust
 from robustify.errors import InputError
 from robustify.measurement import accuracy, attack, epsilon_sweep, predict, survives_rounding
 from robustify.uncertainty import SETS, LinfBall, make_uncertainty_set, perturbation_norm
+from robustify.verification.examination import examine
 
 from .conftest import LinearNet
 from .fakes import Probabilities
@@ -264,8 +265,18 @@ def test_a_new_ball_is_a_class_and_a_line(
             for s in (new, known)
         ]
         assert left[0] == left[1] < 1
+    verdicts = [examine(linear_net, images, labels, s, seed=0) for s in (new, known)]
+    assert [each.measured for each in verdicts[0]] == [each.measured for each in verdicts[1]]
     with pytest.raises(InputError, match="fab_t attacks l1, l2, linf; the set is 'everywhere'"):
         robust_accuracy(linear_net, images, labels, FabTargeted(), new, seed=0)
+
+
+def test_no_pass_takes_more_images_than_asked_for(linear_net, pictures) -> None:
+    images, labels = pictures
+    sizes: list[int] = []
+    linear_net.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    epsilon_sweep(linear_net, images, labels, [0.1], batch_size=3)
+    assert max(sizes) == 3
 
 
 @pytest.mark.parametrize("name", ["tangent", "l0"])

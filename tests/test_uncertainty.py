@@ -482,3 +482,10 @@ def test_the_largest_ball_still_shrinks_what_is_further_away(norm: str) -> None:
 
 def test_numbers_of_numpy_are_numbers() -> None:
     assert LinfBall(radius=np.float32(0.5)).radius == 0.5
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_the_box_is_as_wide_as_its_corners_are_apart(norm: str) -> None:
+    kind = type(make_uncertainty_set(norm, radius=1.0))
+    width = perturbation_norm(norm, torch.ones(1, 3, 32, 32))
+    assert kind.box_diameter(3072) == pytest.approx(float(width))

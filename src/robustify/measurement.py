@@ -87,7 +87,7 @@ def epsilon_sweep(
 
     Raises:
         ValueError: if there are no images, pixels or labels are out of range, an output isn't finite, the net gives the
-            probabilities of a softmax or computes in half precision, or an epsilon isn't in [0, 1].
+            probabilities of a softmax or sigmoids or computes in half precision, or an epsilon isn't in [0, 1].
     """
     for epsilon in epsilons:
         if not is_number(epsilon) or not 0 <= epsilon <= 1:
@@ -120,10 +120,10 @@ def one_step_accuracies(
 
     Raises:
         InputError: if there are no images, pixels or labels are out of range, an output isn't finite, or the net gives the
-            probabilities of a softmax or computes in half precision.
+            probabilities of a softmax or sigmoids or computes in half precision.
     """
     require_at_least(1, batch_size=batch_size)
-    require_measurable(net, images, labels, attacked=True)
+    require_measurable(net, images, labels, attacked=True, batch_size=batch_size)
     device = device_of(net)
     right = dict.fromkeys(uncertainty_sets, 0)
     with evaluation_mode(net), full_precision():
@@ -192,10 +192,10 @@ def attack(
 
     Raises:
         ValueError: if there are no images or no sets, pixels or labels are out of range, an output isn't finite, the net gives
-            the probabilities of a softmax or computes in half precision, or a name isn't that of its set, or of no ball.
+            the probabilities of a softmax or sigmoids or computes in half precision, or a name isn't that of its set, or of no ball.
     """
     require_at_least(1, batch_size=batch_size)
-    require_measurable(net, images, labels, attacked=True)
+    require_measurable(net, images, labels, attacked=True, batch_size=batch_size)
     if not uncertainty_sets:
         raise InputError("uncertainty_sets is empty; give at least one")
     for name, uncertainty_set in uncertainty_sets.items():
@@ -260,7 +260,12 @@ def survives_rounding(net: nn.Module, examples: AdversarialExamples) -> Tensor:
 
 @torch.no_grad()
 def require_measurable(
-    net: nn.Module, images: Tensor, labels: Tensor, *, attacked: bool = False
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    attacked: bool = False,
+    batch_size: int = BATCH_SIZE,
 ) -> None:
     """Refuse what would be measured as something that it isn't; a look at a few answers.
 
@@ -269,6 +274,7 @@ def require_measurable(
         images: uint8 or float in [0, 1], shape (N, C, H, W).
         labels: true classes, shape (N,).
         attacked: whether gradients of the loss are to be followed, so that probabilities and half precision won't do.
+        batch_size: images a pass, but for two at least.
 
     Raises:
         InputError: naming what is wrong.
@@ -283,7 +289,8 @@ def require_measurable(
         )
     with evaluation_mode(net), full_precision():
         # two, for one answer to all images would be the right shape for one; sigmoids take more to be told from logits
-        logits = answer(net, pixels(images[: FEW if attacked else 2], net))
+        looked_at = images[: FEW if attacked else 2].split(max(batch_size, 2))
+        logits = torch.cat([answer(net, pixels(batch, net)) for batch in looked_at])
     # the loss would take the softmax of a softmax, and its gradient would be small where it should be large
     if attacked and are_probabilities(logits):
         raise InputError(

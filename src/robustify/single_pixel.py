@@ -39,11 +39,11 @@ def flipped_by_promising_pixels(
 
     Raises:
         InputError: if the images aren't uint8, labels aren't classes of the net, a number is below 1, an answer isn't finite, or
-            the first two are probabilities.
+            the first fifty are probabilities.
     """
     require_bytes(images)
     require_at_least(1, batch_size=batch_size, candidates=candidates)
-    require_measurable(net, images, labels, attacked=True)
+    require_measurable(net, images, labels, attacked=True, batch_size=batch_size)
     device = device_of(net)
     found = []
     with evaluation_mode(net), full_precision():
@@ -78,11 +78,11 @@ def flipped_by_any_pixel(
 
     Raises:
         InputError: if the images aren't uint8, labels aren't classes of the net, ``batch_size`` is below 1, an answer isn't finite,
-            or the first two are probabilities.
+            or the first fifty are probabilities.
     """
     require_bytes(images)
     require_at_least(1, batch_size=batch_size)
-    require_measurable(net, images, labels, attacked=True)
+    require_measurable(net, images, labels, attacked=True, batch_size=batch_size)
     right = predict(net, images, batch_size=batch_size) == labels.cpu()
     device = device_of(net)
     flipped = torch.zeros(len(images), dtype=torch.bool)

@@ -121,6 +121,15 @@ class NormBall(UncertaintySet):
         norms: Tensor = torch.linalg.vector_norm(perturbation.flatten(1), ord=cls.order, dim=1)
         return norms
 
+    @classmethod
+    def box_diameter(cls, dimensions: int) -> float:
+        """Return the least radius at which every image reaches every other one in the pixel box.
+
+        Args:
+            dimensions: pixels of an image, its channels counted.
+        """
+        return 1.0 if cls.order == math.inf else float(dimensions ** (1 / cls.order))
+
     def _rows(self, images: Tensor) -> Tensor:
         return images.flatten(1)
 

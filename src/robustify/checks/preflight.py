@@ -38,7 +38,14 @@ from robustify.nets import NETS, make_net
 from robustify.objectives import OBJECTIVES, make_objective
 from robustify.training.optimisers import OPTIMISERS, SCHEDULES, make_descent, make_schedule
 from robustify.training.recipe import Recipe
-from robustify.uncertainty import SETS, NormBall, UncertaintySet, make_uncertainty_set
+from robustify.uncertainty import (
+    SETS,
+    L2Ball,
+    NormBall,
+    TangentBall,
+    UncertaintySet,
+    make_uncertainty_set,
+)
 
 # parts of an objective that other parameters and the data decide
 _NOT_CONFIGURED = ("uncertainty_set", "maximiser", "bases")
@@ -346,14 +353,13 @@ class _Preflight:
         if self.data is None:
             return
         dimensions = math.prod(self.data.image_shape)
-        diameter = {
-            "l1": float(dimensions),
-            "l2": dimensions**0.5,
-            "linf": 1.0,
-            "tangent": dimensions**0.5,
-        }
-        largest = diameter.get(uncertainty_set.name)
-        if largest is not None and uncertainty_set.radius > largest:
+        if isinstance(uncertainty_set, NormBall):
+            largest = uncertainty_set.box_diameter(dimensions)
+        elif isinstance(uncertainty_set, TangentBall):
+            largest = L2Ball.box_diameter(dimensions)
+        else:
+            return
+        if uncertainty_set.radius > largest:
             raise InputError(
                 f"radius is {uncertainty_set.radius}; the pixel box [0, 1] is only {largest:.6g} across"
             )

@@ -126,7 +126,7 @@ def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> Non
     if details["seeds"] != summary["seeds"] or of_summary != configuration_sha256(summary):
         raise InputError(
             f"summary and details in {across} aren't of one gathering; gather the seeds again: "
-            f"kedro run --pipeline={name.removesuffix(f'_{environment}')}_seeds"
+            f"kedro run --env={environment} --pipeline={name.removesuffix(f'_{environment}')}_seeds"
         )
     _write(results / f"{name}.json", _as_json(summary))
     _write(results / f"{name}{DETAILS}.json", _as_json(details))

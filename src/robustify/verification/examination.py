@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -18,7 +17,7 @@ from robustify.answers import (
     pixels,
     require_full_numbers,
 )
-from robustify.attacks import ApgdTargeted, Attack, Pgd, Square, robust_accuracy
+from robustify.attacks import ApgdTargeted, Attack, AutoAttack, Pgd, Square, robust_accuracy
 from robustify.attacks.base import ascend, ball_in_box
 from robustify.attacks.losses import cross_entropy, margin
 from robustify.errors import InputError
@@ -219,7 +218,7 @@ class _Inspected:
         noisy = self._noise(ball)
         yield from self.steadiness("noise of its size", noisy)
         yield gradients_leave_nothing_out(*self.slopes_at_random(ball))
-        whole = whole_range(ball.name, self.images)
+        whole = ball.box_diameter(self.images[0].numel())
         white_box = self._right_under(self._pgd(), ball)
         by_epsilon = {
             epsilon: self._right_under(self._pgd(), sized(radius=epsilon))
@@ -237,18 +236,17 @@ class _Inspected:
         yield larger_epsilon_never_helps(ladder, images=count)
         yield whole_range_reaches_zero(everything, epsilon=whole, images=count)
         # against other attacks it may be as strong as it gets; against noise, starts at random would be noise themselves
-        left = self._left_by(longer, ball)
-        strongest = _share(left)
+        queries = Square(queries=_QUERIES * self.steps)
+        in_a_row = self._left_by(AutoAttack([longer, queries]), ball)
+        left, strongest = in_a_row[longer.name], _share(in_a_row[longer.name])
+        broken = left & ~in_a_row[queries.name]
         if self.classes >= ApgdTargeted.least_classes:
             targeted = ApgdTargeted(steps=2 * self.steps, target_classes=_TARGETS)
-            left_by_targeted = self._left_by(targeted, ball)
-            scale_free = _share(left_by_targeted)
-            yield cross_entropy_tells_enough(strongest, scale_free, images=count)
-            left &= left_by_targeted
-        queries = Square(queries=_QUERIES * self.steps)
-        broken = int(left.sum() - self._left_by(queries, ball, among=left).sum())
+            left_by_targeted = self._left_by(targeted, ball)[targeted.name]
+            yield cross_entropy_tells_enough(strongest, _share(left_by_targeted), images=count)
+            broken &= left_by_targeted
         asked = f"{queries.queries} queries an image"
-        yield gradients_break_what_queries_do(broken, where=asked, images=count)
+        yield gradients_break_what_queries_do(int(broken.sum()), where=asked, images=count)
         noise = self._right_on(noisy)
         yield gradient_beats_noise(white_box, noise, images=count)
         if source is not None:
@@ -265,25 +263,21 @@ class _Inspected:
         )
 
     def _right_under(self, attack: Attack, ball: NormBall) -> float:
-        return _share(self._left_by(attack, ball))
+        return _share(self._left_by(attack, ball)[attack.name])
 
-    def _left_by(self, attack: Attack, ball: NormBall, *, among: Tensor | None = None) -> Tensor:
-        """Return which images stay right, bool, shape (N,); attacked are all of them, or those that are marked."""
-        left = torch.ones(len(self.images), dtype=torch.bool) if among is None else among.clone()
-        chosen = left.nonzero()[:, 0]
-        if len(chosen):
-            found = robust_accuracy(
-                self.net,
-                self.images[chosen.to(self.images.device)],
-                self.labels[chosen],
-                attack,
-                ball,
-                batch_size=self.batch_size,
-                seed=self.seed,
-                show_progress=False,
-            )
-            left[chosen] = found.state.still_standing
-        return left
+    def _left_by(self, attack: Attack, ball: NormBall) -> dict[str, Tensor]:
+        """Return which images stay right, bool, shape (N,), after each of the attacks in a row, by their name."""
+        found = robust_accuracy(
+            self.net,
+            self.images,
+            self.labels,
+            attack,
+            ball,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            show_progress=False,
+        )
+        return found.state.standing
 
     def _right_on(self, points: Tensor) -> float:
         """Return the share of images that are right both as they are and at these points."""
@@ -342,17 +336,6 @@ def _itself(x: Tensor) -> Tensor:
 def _inside(x: Tensor) -> Tensor:
     # off the box's border and off the grid of bytes
     return _MARGIN + (1 - 2 * _MARGIN) * x
-
-
-def whole_range(norm: str, images: Tensor) -> float:
-    """Return the least radius at which every image reaches every other one, in that norm.
-
-    Args:
-        norm: ``l1``, ``l2`` or ``linf``.
-        images: shape (N, C, H, W).
-    """
-    dimensions = images[0].numel()
-    return {"l1": float(dimensions), "l2": math.sqrt(dimensions), "linf": 1.0}[norm]
 
 
 def _normal(x: Tensor, generator: torch.Generator) -> Tensor:
