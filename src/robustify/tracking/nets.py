@@ -76,7 +76,7 @@ def log_trained_net(trained: TrainedNet) -> None:
         name="model",
         input_example=example,
         pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
-        export_model=True,
+        serialization_format="pt2",
         # it would be loaded again and run, once a net
         validate_serving_input=False,
     )
