@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from robustify.errors import InputError
 from robustify.ingestion import acquisition, sources
@@ -46,7 +47,7 @@ def test_a_copy_serves_from_a_directory_that_can_only_be_read(
     kept = tmp_path / "raw"
     acquisition.acquire("mnist", raw_directory=kept, directory=mnist_files)
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(acquisition.FileLock, "acquire", refuse)
@@ -55,6 +56,27 @@ def test_a_copy_serves_from_a_directory_that_can_only_be_read(
     message = r"raw can't be written: Read-only file system; .*data\.raw_directory"
     with pytest.raises(InputError, match=message):
         acquisition.acquire("mnist", raw_directory=kept, directory=mnist_files)
+
+
+def test_who_comes_second_says_that_it_waits(
+    mnist_files: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    held = FileLock(tmp_path / ".mnist.lock")
+    held.acquire()
+    acquire = FileLock.acquire
+
+    def freed_once_waited_for(self: FileLock, timeout: float | None = None) -> object:
+        if timeout is None:
+            held.release()
+        return acquire(self, timeout=timeout)
+
+    monkeypatch.setattr(FileLock, "acquire", freed_once_waited_for)
+    with caplog.at_level("INFO"):
+        acquisition.acquire("mnist", raw_directory=tmp_path, directory=mnist_files)
+    assert "mnist: another run is fetching it; waiting" in caplog.text
 
 
 def test_a_disk_too_small_for_the_copy_is_one_line_and_nothing_stays_behind(
