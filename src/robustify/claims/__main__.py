@@ -6,7 +6,6 @@ Usage: python -m robustify.claims
 from __future__ import annotations
 
 import argparse
-import filecmp
 import json
 import shutil
 import sys
@@ -56,13 +55,10 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
     results = docs / RESULTS
     with TemporaryDirectory() as folder:
         # what is stored changes only when the whole page can be made of it
-        fresh, kept = Path(folder) / "fresh", Path(folder) / "before"
-        for copy in (fresh, kept):
-            copy.mkdir()
+        fresh = Path(folder)
         if results.is_dir():
-            shutil.copytree(results, kept, dirs_exist_ok=True)
-            shutil.copytree(kept, fresh, dirs_exist_ok=True)
-        before = {path.name: path for path in kept.iterdir()}
+            shutil.copytree(results, fresh, dirs_exist_ok=True)
+        before = {path.name: path.read_bytes() for path in fresh.iterdir()}
         try:
             _collect(data, fresh)
             stored = _load(fresh)
@@ -78,7 +74,7 @@ def make_page(data: Path = DATA, docs: Path = DOCS) -> Path:
         text = render(stored, verified, beginnings)
         # nothing is written that this didn't make: another process may have changed it meanwhile
         for path in sorted(fresh.iterdir()):
-            if path.name not in before or not filecmp.cmp(path, before[path.name], shallow=False):
+            if path.read_bytes() != before.get(path.name):
                 with replacing(results / path.name) as temporary:
                     shutil.copyfile(path, temporary)
     page = docs / f"{RESULTS}.md"
