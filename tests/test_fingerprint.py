@@ -102,7 +102,7 @@ def _is_module(name: str) -> bool:
 def test_dvc_lists_the_same_code() -> None:
     stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
     for experiment in ("mnist", "cifar"):
-        assert _sources(stages[f"{experiment}_train"]) == {*CODE, "configuration.py"}
+        assert _sources(stages[f"{experiment}_train"]) == {*CODE, "configuration"}
         assert _sources(stages[f"{experiment}_attack"]) == set(ADVERSARIAL_SET_CODE)
         assert _sources(stages[f"{experiment}_verify"]["do"]) == set(VERIFICATION_CODE)
 
