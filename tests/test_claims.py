@@ -16,8 +16,8 @@ from robustify.claims.rules import CLAIMS, Finding, verdict_of
 from robustify.claims.sections import conclusions, verified
 from robustify.errors import InputError
 from robustify.fingerprint import configuration_sha256
-from robustify.gates import EDITION
 from robustify.significance import over_seeds
+from robustify.verification.gates import EDITION
 
 from .conftest import PROJECT
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from robustify import gates
 from robustify.attacks import Pgd, robust_accuracy
 from robustify.errors import InputError
-from robustify.gates import GateError, Verdict, failures, judge
 from robustify.uncertainty import L1Ball, L2Ball, LinfBall, NormBall
-from robustify.verification import examine
+from robustify.verdicts import Verdict
+from robustify.verification import examine, gates
+from robustify.verification.gates import GateError, failures, judge
 
 from .attacks.conftest import Problem, make_problem
 from .conftest import LinearNet
@@ -315,44 +315,6 @@ def test_one_bit_of_an_answer_is_enough() -> None:
     assert not gates.answer_is_deterministic([logits, off]).passed
     assert gates.batching_changes_nothing([logits[0], off[0]]).passed
     assert not gates.batching_changes_nothing([logits[0], 1.01 * logits[0]]).passed
-
-
-@pytest.mark.parametrize(
-    ("verdict", "words"),
-    [
-        (gates.pixels_are_in_range(torch.tensor([0.0, 1.5])), r"from 0 to 1\.5.*in \[0, 1\]"),
-        (gates.pixels_are_in_range(torch.tensor([-0.1, 1.0])), r"from -0\.1 to 1"),
-        (gates.pixels_are_in_range(torch.tensor([torch.nan])), "aren't finite"),
-        (gates.pixels_are_in_range(torch.tensor([3])), "int64; they must be uint8"),
-        (gates.labels_are_in_range(torch.tensor([0, 3]), images=2, classes=3), "0 to 3.*to 2"),
-        (gates.labels_are_in_range(torch.tensor([-1, 0]), images=2, classes=3), "from -1"),
-        (gates.labels_are_in_range(torch.tensor([0]), images=2, classes=3), r"shape \(2,\)"),
-        (
-            gates.labels_are_in_range(torch.tensor([0.0]), images=1, classes=3),
-            "must be torch.int64",
-        ),
-        (gates.outputs_are_logits(torch.tensor([[1.0, torch.inf]])), "isn't finite on 1 of 1"),
-        (gates.outputs_are_logits(torch.tensor([[0.25, 0.75]])), "gives probabilities"),
-        (gates.outputs_are_logits(torch.zeros(2, 3, 4)), r"shape \(2, 3, 4\)"),
-    ],
-)
-def test_what_cannot_be_attacked_is_refused_by_name(verdict: Verdict, words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        verdict.require()
-
-
-@pytest.mark.parametrize(
-    "verdict",
-    [
-        gates.pixels_are_in_range(torch.tensor([0.0, 1.0])),
-        gates.pixels_are_in_range(torch.tensor([255], dtype=torch.uint8)),
-        gates.labels_are_in_range(torch.tensor([0, 2]), images=2, classes=3),
-        gates.outputs_are_logits(torch.tensor([[0.5, 0.6]])),
-        gates.outputs_are_logits(torch.tensor([[-0.5, 1.5]])),
-    ],
-)
-def test_what_is_right_passes(verdict: Verdict) -> None:
-    verdict.require()
 
 
 def test_failures_are_raised_or_left_to_the_tables() -> None:

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from robustify.attacks import Pgd, robust_accuracy
-from robustify.certification import certified_accuracy
 from robustify.errors import InputError
 from robustify.intervals import (
     Interval,
@@ -18,6 +17,7 @@ from robustify.intervals import (
     require_bounds,
 )
 from robustify.maximisers import make_maximiser
+from robustify.measurement.certification import certified_accuracy
 from robustify.nets import make_net
 from robustify.nets.soft_threshold import SoftThreshold
 from robustify.objectives import make_objective

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from robustify.readings import readings_table
+from robustify.reporting.readings import readings_table
 
 
 def test_readings_stand_side_by_side() -> None:

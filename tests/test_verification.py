@@ -21,10 +21,10 @@ from robustify.attacks import (
 )
 from robustify.configuration import ALL_ATTACKS, Ball, Depth, GateOptions, Verification
 from robustify.errors import InputError
-from robustify.gates import GateError
 from robustify.uncertainty import L2Ball, LinfBall, NormBall, Point
 from robustify.verification import Plan, make_plan, survive, verify
 from robustify.verification.examination import examine
+from robustify.verification.gates import GateError
 
 from .attacks.conftest import Problem, make_problem
 from .fakes import NotFinite, Probabilities, Rounding
@@ -315,7 +315,10 @@ def test_bad_input_is_refused_by_name_at_every_door(problem: Problem) -> None:
     )
     for door in doors:
         for chosen, words in (
-            ((net, bright, labels), r"images reach from 0 to 2; they must be in \[0, 1\]"),
+            (
+                (net, bright, labels),
+                r"images reach from 0 to 2; they must be uint8, or floats in \[0, 1\]",
+            ),
             ((net, images, labels + 3), "labels reach from"),
             ((net, images, labels[:39]), r"labels are torch\.int64 of shape \(39,\)"),
             ((net, images[:0], labels[:0]), "empty"),

@@ -13,46 +13,48 @@ PACKAGE = Path(__file__).parent
 # what dvc.yaml lists as the code of a training, too
 CODE = (
     "answers.py",
-    "images.py",
     "intervals.py",
-    "logits.py",
     "machine/devices.py",
     "machine/shortage.py",
     "maximisers.py",
-    "measurement.py",
+    "measurement/accuracies.py",
     "nets",
     "objectives",
     "pipelines/training",
     "tangents.py",
     "training",
     "uncertainty.py",
+    "validity.py",
+    "verdicts.py",
 )
 
 # what dvc.yaml lists as the code of a verification
 VERIFICATION_CODE = (
     "answers.py",
     "attacks",
-    "gates.py",
-    "logits.py",
     "machine/devices.py",
     "maximisers.py",
-    "measurement.py",
+    "measurement/accuracies.py",
     "nets",
     "pipelines/verification",
     "uncertainty.py",
+    "validity.py",
+    "verdicts.py",
     "verification",
 )
 
 # what dvc.yaml lists as the code of an adversarial set
 ADVERSARIAL_SET_CODE = (
     "answers.py",
-    "logits.py",
     "machine/devices.py",
     "maximisers.py",
-    "measurement.py",
+    "measurement/accuracies.py",
+    "measurement/adversarial_examples.py",
     "nets",
     "pipelines/adversarial_set",
     "uncertainty.py",
+    "validity.py",
+    "verdicts.py",
 )
 
 

@@ -8,11 +8,11 @@ from tqdm import tqdm
 
 from robustify.answers import device_of
 from robustify.errors import InputError
-from robustify.images import require_bytes
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.uncertainty import TangentBall
+from robustify.validity import require_bytes
 
 # directions in which the neighbours hardly spread have no direction of their own
 _LEAST_SHARE = 1e-10

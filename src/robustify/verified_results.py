@@ -69,7 +69,7 @@ def gather(data: Path, conf: Path) -> tuple[Entries, list[str], list[str]]:
     An entry a ball: accuracies are shares, null where an attack wasn't run; ``pgd_accuracy`` is the lowest of all PGD
     runs, ``all_attacks_accuracy`` what no attack broke, ``seconds`` the time of the attacks, ``command`` what makes the numbers again, null if no configuration does.
     ``gates`` counts the sanity gates and ``failed_gates`` names those that a net failed: what was measured of it isn't to be believed.
-    ``gates_edition`` says how much they ask (:data:`robustify.gates.EDITION`), ``code_sha256`` is that of attacks and gates. ``environment`` is there for nets of settings that have a folder of their own. Of several seeds those of seed 0 count.
+    ``gates_edition`` says how much they ask (:data:`robustify.verification.gates.EDITION`), ``code_sha256`` is that of attacks and gates. ``environment`` is there for nets of settings that have a folder of their own. Of several seeds those of seed 0 count.
 
     Args:
         data: folder of the project's data.

@@ -118,13 +118,12 @@ def trained(
 
 def measurements(net: nn.Module, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
     """Yield accuracies, sets, flips, transfer, certificates, gates."""
-    from robustify.certification import certified_accuracy
-    from robustify.measurement import attack, epsilon_sweep, survives_rounding
-    from robustify.single_pixel import flipped_by_any_pixel, flipped_by_promising_pixels
-    from robustify.steps import accuracy_under_steps
-    from robustify.szegedy import smallest_perturbations
+    from robustify.measurement import accuracy_under_steps, attack, epsilon_sweep, survives_rounding
+    from robustify.measurement.certification import certified_accuracy
+    from robustify.measurement.single_pixel import flipped_by_any_pixel, flipped_by_promising_pixels
+    from robustify.measurement.smallest_perturbations import smallest_perturbations
+    from robustify.measurement.transfer import transfer_matrix
     from robustify.tangents import TangentPlanes, clipping_loss, nearest_neighbours
-    from robustify.transfer import transfer_matrix
     from robustify.uncertainty import LinfBall, make_uncertainty_set
     from robustify.verification import examine
 

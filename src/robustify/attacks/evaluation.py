@@ -14,13 +14,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from robustify.answers import BATCH_SIZE, device_of, dtype_of, logits_of
-from robustify.attacks.attackable import checked_logits
 from robustify.attacks.base import Attack, ball_in_box
 from robustify.errors import InputError
-from robustify.gates import outputs_are_finite
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
 from robustify.uncertainty import UncertaintySet, perturbation_norm
+from robustify.validity import checked_logits, outputs_are_finite
 
 CLEAN = "clean"
 # float32 pixels can't lie on a sphere exactly: near 1 they are this far apart, which in a ball as small
@@ -141,7 +140,8 @@ def robust_accuracy(
         raise InputError("robust accuracy of no images is undefined; the set is empty")
     parts = attack.parts(uncertainty_set)
     ball = ball_in_box(uncertainty_set)
-    setting = _Setting(net, images, labels, ball, batch_size, on_progress, show_progress)
+    truth = labels.to("cpu", torch.int64)
+    setting = _Setting(net, images, truth, ball, batch_size, on_progress, show_progress)
     begun = setting.begin(parts, seed)
     if state is not None:
         _check(state, begun, parts)
@@ -174,7 +174,7 @@ class _Setting:
         # the last part would say so hours later
         for part in parts:
             part.require_classes(logits.shape[1])
-        right = logits.argmax(dim=1) == self.labels.cpu()
+        right = logits.argmax(dim=1) == self.labels
         return AttackState(
             norm=self.uncertainty_set.name,
             radius=self.uncertainty_set.radius,
@@ -221,7 +221,7 @@ class _Setting:
         self, attack: Attack, batch: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return candidates, which the net gets wrong and which lie in the set, on the CPU."""
-        x, labels = _pixels(self.images[batch.to(self.images.device)]), self.labels.cpu()[batch]
+        x, labels = _pixels(self.images[batch.to(self.images.device)]), self.labels[batch]
         with evaluation_mode(self.net), full_precision():
             candidates = attack.run(
                 self.net,

@@ -11,12 +11,12 @@ import pandas as pd
 from robustify.claims.markdown import table as markdown_table
 from robustify.claims.stored import Beginning, Stored, titled
 from robustify.configuration import BASELINE, CONTROL
-from robustify.gates import EDITION
 from robustify.levels import size_label
 from robustify.reporting.comparison import attacked_columns, heading
 from robustify.reporting.terminal import spread_in_per_cent
 from robustify.reporting.titles import COMPLETE
 from robustify.uncertainty import STEPS
+from robustify.verification.gates import EDITION
 
 PAPER_TABLES = {"mnist": "Table 1", "cifar": "Table 2"}
 # of section 5 and of the authors' scripts; radii in the units of this page

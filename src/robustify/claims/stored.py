@@ -27,7 +27,7 @@ class Stored:
         summary: see :func:`robustify.seeds.summarise`.
         details: see :func:`robustify.across_seeds.gather`.
         objectives: see :func:`robustify.reporting.comparison.objectives_table`, if it was made.
-        readings: see :func:`robustify.readings.readings_table`, if it was made.
+        readings: see :func:`robustify.reporting.readings.readings_table`, if it was made.
         distances: see :func:`robustify.reporting.distances.distances_table`, if it was made.
         figures: file names, relative to the page.
     """

@@ -81,7 +81,7 @@ class Readings(Strict):
 
 
 class SmallestPerturbations(Strict):
-    """What Szegedy's attack (Eq. 1) looks at; see :func:`robustify.szegedy.smallest_perturbations`.
+    """What Szegedy's attack (Eq. 1) looks at; see :func:`robustify.measurement.smallest_perturbations.smallest_perturbations`.
 
     Attributes:
         images: the first so many test images, or all if there are fewer.
@@ -107,7 +107,7 @@ class Steps(Strict):
 
 
 class SinglePixel(Strict):
-    """How many test images one pixel can flip; see :mod:`robustify.single_pixel`.
+    """How many test images one pixel can flip; see :mod:`robustify.measurement.single_pixel`.
 
     Attributes:
         candidates: pixels tried of every image, those that promise most.
@@ -119,7 +119,7 @@ class SinglePixel(Strict):
 
 
 class Transfer(AdversarialSet):
-    """Which examples every net is given of every other; see :mod:`robustify.transfer`.
+    """Which examples every net is given of every other; see :mod:`robustify.measurement.transfer`.
 
     Attributes:
         images: the first so many test images, or all if left out.

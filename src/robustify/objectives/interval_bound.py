@@ -23,7 +23,7 @@ class IntervalBound(SetObjective):
     :func:`robustify.intervals.largest_margins`. Nothing is looked for; a step costs about four standard ones.
 
     It is a bound up to rounding. A training in bfloat16 rounds coarsely: radii that it can't tell from 0 it bounds too low.
-    :func:`robustify.certification.certified_accuracy` certifies in float64, whatever the net was trained in.
+    :func:`robustify.measurement.certification.certified_accuracy` certifies in float64, whatever the net was trained in.
 
     Bounds of an untrained net are so wide that they would drown the clean loss, so α starts at 1 and falls to its value as the
     radius grows (``radius_warmup`` of the recipe).

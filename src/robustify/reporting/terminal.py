@@ -55,7 +55,7 @@ def readings_text(experiment: str, table: pd.DataFrame, *, folder: str) -> str:
 
     Args:
         experiment: its name.
-        table: see :func:`robustify.readings.readings_table`.
+        table: see :func:`robustify.reporting.readings.readings_table`.
         folder: of the table.
     """
     shown = ["net", "step", "set_size", "test_accuracy", "adversarial_set_accuracy"]

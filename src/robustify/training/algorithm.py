@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from robustify.answers import logits_of
 from robustify.errors import InputError
-from robustify.images import require_bytes
 from robustify.machine.allocator import keep_freed_memory
 from robustify.machine.devices import choose_device
 from robustify.machine.interruption import Interruption
@@ -23,6 +22,7 @@ from robustify.training.course import LARGEST_LOSS, Course
 from robustify.training.held_out import split
 from robustify.training.recipe import Epoch, Recipe
 from robustify.training.selection import Selection
+from robustify.validity import require_bytes
 
 logger = logging.getLogger(__name__)
 

@@ -21,8 +21,15 @@ from robustify.attacks import ApgdTargeted, Attack, AutoAttack, Pgd, Square, rob
 from robustify.attacks.base import ascend, ball_in_box
 from robustify.attacks.losses import cross_entropy, margin
 from robustify.errors import InputError
-from robustify.gates import (
-    Verdict,
+from robustify.levels import size_label
+from robustify.limits import require_at_least
+from robustify.machine.devices import full_precision
+from robustify.maximisers import evaluation_mode
+from robustify.measurement.accuracies import predict
+from robustify.uncertainty import NormBall, perturbation_norm
+from robustify.validity import labels_are_in_range, outputs_are_logits, pixels_are_in_range
+from robustify.verdicts import Verdict
+from robustify.verification.gates import (
     answer_is_deterministic,
     batching_changes_nothing,
     cross_entropy_tells_enough,
@@ -31,20 +38,11 @@ from robustify.gates import (
     gradients_are_there,
     gradients_break_what_queries_do,
     gradients_leave_nothing_out,
-    labels_are_in_range,
     larger_epsilon_never_helps,
     more_steps_never_help,
-    outputs_are_logits,
-    pixels_are_in_range,
     white_box_beats_transfer,
     whole_range_reaches_zero,
 )
-from robustify.levels import size_label
-from robustify.limits import require_at_least
-from robustify.machine.devices import full_precision
-from robustify.maximisers import evaluation_mode
-from robustify.measurement import predict
-from robustify.uncertainty import NormBall, perturbation_norm
 
 # of the radius; a short attack must be able to cross the ball
 _REACH = 2.5
@@ -135,7 +133,7 @@ class _Inspected:
         self.classes = classes
         self.net = net
         self.images = images
-        self.labels = labels.cpu()
+        self.labels = labels.to("cpu", torch.int64)
         self.steps = steps
         self.batch_size = batch_size
         self.seed = seed

@@ -10,9 +10,9 @@ from robustify.attacks import Attack, AutoAttack, make_attack
 from robustify.attacks.base import ball_in_box
 from robustify.configuration import Depth, Verification
 from robustify.errors import InputError, shown
-from robustify.gates import OnFailure
 from robustify.limits import is_number, require_at_least
 from robustify.uncertainty import SETS, NormBall, make_uncertainty_set
+from robustify.verification.gates import OnFailure
 from robustify.verification.survival import BATCH_SIZE
 
 
@@ -29,7 +29,7 @@ class Plan:
         examined: where the sanity gates attack; the first ball if left out.
         examined_images: number of images that they look at.
         examined_steps: of PGD in them.
-        largest_share_of_zero_gradients: see :func:`robustify.gates.gradients_are_there`.
+        largest_share_of_zero_gradients: see :func:`robustify.verification.gates.gradients_are_there`.
         on_failure: whether a failed gate raises (``raise``) or flags the net (``flag``).
 
     Raises:

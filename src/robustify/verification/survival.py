@@ -15,12 +15,12 @@ from tqdm import tqdm
 
 from robustify.answers import device_of, logits_of, pixels
 from robustify.attacks import Attack, AttackState, Progress, robust_accuracy
-from robustify.attacks.attackable import checked_logits
 from robustify.attacks.base import ball_in_box
 from robustify.errors import InputError
 from robustify.fingerprint import VERIFICATION_CODE, fingerprint
 from robustify.storage import Tensors, load_tensors, save_tensors, tensors_sha256
 from robustify.uncertainty import NormBall, UncertaintySet
+from robustify.validity import checked_logits
 
 logger = logging.getLogger(__name__)
 

@@ -14,22 +14,21 @@ from robustify.attacks import ApgdCrossEntropy, Pgd, Square
 from robustify.attacks.evaluation import CLEAN
 from robustify.configuration import ALL_ATTACKS
 from robustify.errors import InputError
-from robustify.gates import (
+from robustify.levels import size_label
+from robustify.uncertainty import NormBall
+from robustify.validity import outputs_are_finite
+from robustify.verdicts import RefusalError, Verdict
+from robustify.verification.examination import examine
+from robustify.verification.gates import (
     EDITION,
-    RefusalError,
-    Verdict,
     failures,
     gradients_break_what_queries_do,
     judge,
     larger_epsilon_never_helps,
     longer_attacks_break_as_much,
     more_steps_never_help,
-    outputs_are_finite,
     points_are_in_the_set,
 )
-from robustify.levels import size_label
-from robustify.uncertainty import NormBall
-from robustify.verification.examination import examine
 from robustify.verification.plan import Plan
 from robustify.verification.survival import Survival, survive
 

@@ -9,7 +9,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from robustify.errors import InputError
-from robustify.measurement import AdversarialExamples, attack, predict, survives_rounding
+from robustify.measurement.accuracies import predict
+from robustify.measurement.adversarial_examples import (
+    AdversarialExamples,
+    attack,
+    survives_rounding,
+)
 from robustify.uncertainty import UncertaintySet, make_uncertainty_set
 
 logger = logging.getLogger(__name__)

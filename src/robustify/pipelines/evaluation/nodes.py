@@ -31,7 +31,7 @@ def evaluate_net(
     from robustify.errors import InputError
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
-    from robustify.measurement import accuracy, epsilon_sweep, predict
+    from robustify.measurement.accuracies import accuracy, epsilon_sweep, predict
 
     attacked = adversarial_set.provenance["attacked_data_sha256"]
     if attacked != test_data.provenance["tensors_sha256"]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def feed_back(
     model: TrainedNet, training_data: Tensors, member: dict[str, Any], device: str
 ) -> Tensors:
-    """Return the training data with adversarial examples of its own images, see :mod:`robustify.feedback`.
+    """Return the training data with adversarial examples of its own images, see :func:`robustify.measurement.eight_bit_examples`.
 
     Args:
         model: the attacked net, the baseline.
@@ -24,9 +24,9 @@ def feed_back(
     """
     import torch
 
-    from robustify.feedback import eight_bit_examples
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
+    from robustify.measurement.adversarial_examples import eight_bit_examples
     from robustify.storage import Tensors
     from robustify.uncertainty import make_uncertainty_set
 

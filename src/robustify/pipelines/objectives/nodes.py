@@ -42,14 +42,14 @@ def attack_net(
         InputError: if a sanity gate failed and ``on_failure`` is ``raise``.
     """
     from robustify.attacks import Pgd, robust_accuracy
-    from robustify.certification import certified_accuracy
     from robustify.configuration import GateOptions, ProjectedGradientAttack, Verification
-    from robustify.gates import failures, judge
     from robustify.intervals import has_bounds
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
+    from robustify.measurement.certification import certified_accuracy
     from robustify.uncertainty import LinfBall
     from robustify.verification.examination import examine
+    from robustify.verification.gates import failures, judge
 
     keep_freed_memory()
     options, strictness = ProjectedGradientAttack(**pgd), Verification(**verification)

@@ -24,7 +24,7 @@ def measure_sizes(
     from robustify.configuration import AdversarialSet
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
-    from robustify.measurement import attack
+    from robustify.measurement.adversarial_examples import attack
     from robustify.uncertainty import STEPS, make_uncertainty_set
 
     keep_freed_memory()
@@ -49,7 +49,7 @@ def measure_sizes(
 def compare_readings(
     sizes: dict[str, dict[str, int]], environment: str, *measured: Any, nets: tuple[str, ...]
 ) -> pd.DataFrame:
-    """Return the readings side by side, see :func:`robustify.readings.readings_table`.
+    """Return the readings side by side, see :func:`robustify.reporting.readings.readings_table`.
 
     Args:
         sizes: see :func:`measure_sizes`.
@@ -58,7 +58,7 @@ def compare_readings(
             under attack.
         nets: names of the nets, in order.
     """
-    from robustify.readings import readings_table
+    from robustify.reporting.readings import readings_table
 
     count = len(nets)
     evaluations, curves, attacks = (

@@ -29,9 +29,8 @@ def measure_net(
     from robustify.configuration import Steps
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
-    from robustify.measurement import predict
+    from robustify.measurement.accuracies import accuracy_under_steps, predict
     from robustify.recipes import recorded
-    from robustify.steps import accuracy_under_steps
     from robustify.storage import Tensors
 
     keep_freed_memory()
@@ -66,7 +65,7 @@ def measure_net(
 def count_single_pixel_flips(
     model: TrainedNet, test_data: Tensors, single_pixel: dict[str, Any], device: str
 ) -> dict[str, Any]:
-    """Return how many test images one pixel can flip, see :mod:`robustify.single_pixel`.
+    """Return how many test images one pixel can flip, see :mod:`robustify.measurement.single_pixel`.
 
     Args:
         model: the baseline.
@@ -77,7 +76,7 @@ def count_single_pixel_flips(
     from robustify.configuration import SinglePixel
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
-    from robustify.single_pixel import flipped_by_any_pixel, flipped_by_promising_pixels
+    from robustify.measurement.single_pixel import flipped_by_any_pixel, flipped_by_promising_pixels
 
     keep_freed_memory()
     options = SinglePixel(**single_pixel)
@@ -104,7 +103,7 @@ def measure_transfer(
     seed: int,
     nets: tuple[str, ...],
 ) -> dict[str, Any]:
-    """Return how every net takes the examples made on every other, see :mod:`robustify.transfer`.
+    """Return how every net takes the examples made on every other, see :mod:`robustify.measurement.transfer`.
 
     Args:
         test_data: ``images`` and ``labels``.
@@ -123,9 +122,9 @@ def measure_transfer(
     from robustify.configuration import Transfer
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
-    from robustify.measurement import accuracy
+    from robustify.measurement.accuracies import accuracy
+    from robustify.measurement.transfer import transfer_matrix
     from robustify.storage import load_trained_net
-    from robustify.transfer import transfer_matrix
     from robustify.uncertainty import make_uncertainty_set
 
     keep_freed_memory()

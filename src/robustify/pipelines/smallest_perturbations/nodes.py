@@ -26,9 +26,9 @@ def perturb(
     from robustify.configuration import SmallestPerturbations
     from robustify.machine.allocator import keep_freed_memory
     from robustify.machine.devices import choose_device
-    from robustify.measurement import predict
+    from robustify.measurement.accuracies import predict
+    from robustify.measurement.smallest_perturbations import smallest_perturbations as attack
     from robustify.storage import Tensors
-    from robustify.szegedy import smallest_perturbations as attack
 
     keep_freed_memory()
     net = model.net.to(choose_device(device))

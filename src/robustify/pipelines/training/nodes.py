@@ -45,7 +45,7 @@ def train_net(
     from robustify.configuration import Net, architecture_of
     from robustify.fingerprint import fingerprint
     from robustify.machine.devices import choose_device, choose_precision
-    from robustify.measurement import accuracy
+    from robustify.measurement.accuracies import accuracy
     from robustify.nets import make_net
     from robustify.pipelines.training.objective import objective_for
     from robustify.pipelines.training.record import provenance_of, settings_of

@@ -9,10 +9,10 @@ from scipy.optimize import minimize
 from torch import nn
 
 from robustify.errors import InputError
+from robustify.measurement.smallest_perturbations import smallest_perturbations
 from robustify.nets import make_net
-from robustify.szegedy import smallest_perturbations
 
-from .conftest import LinearNet
+from ..conftest import LinearNet
 
 
 def binary_net(dimensions: int = 12) -> LinearNet:

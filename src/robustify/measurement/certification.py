@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 from robustify.answers import device_of, logits_of
 from robustify.errors import InputError
-from robustify.gates import labels_are_in_range
-from robustify.images import require_bytes
 from robustify.intervals import interval_of, largest_margins
 from robustify.limits import require_at_least
 from robustify.uncertainty import LinfBall
+from robustify.validity import labels_are_in_range, require_bytes
 
 BATCH_SIZE = 500
 
@@ -56,7 +55,7 @@ def certified_accuracy(
     with torch.no_grad():
         for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
             inputs = interval_of(ball, x.to(device).double() / 255)
-            margins = largest_margins(exact, inputs, y.to(device))
+            margins = largest_margins(exact, inputs, y.to(device, torch.int64))
             # the label's own margin is 0; a bound that is no number proves nothing
             certified += int(((margins < 0).sum(dim=1) == margins.shape[1] - 1).sum())
     return certified / len(images)

@@ -8,7 +8,6 @@ measured elsewhere and gives a verdict; it runs no net.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Literal
 
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from robustify.errors import InputError
-from robustify.logits import are_probabilities
+from robustify.verdicts import Verdict
 
 OnFailure = Literal["raise", "flag"]
 
@@ -43,44 +42,6 @@ class GateError(InputError):
     """A net failed a sanity gate: what was measured of it isn't to be believed."""
 
 
-class RefusalError(InputError):
-    """Something can't be measured at all.
-
-    Attributes:
-        verdict: of the gate that says so.
-    """
-
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.explanation)
-        self.verdict = verdict
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a gate says.
-
-    Attributes:
-        gate: its name.
-        passed: whether what must hold does.
-        measured: the numbers it looked at, by name.
-        explanation: one line, with the numbers.
-    """
-
-    gate: str
-    passed: bool
-    measured: dict[str, float]
-    explanation: str
-
-    def require(self) -> None:
-        """Refuse what the gate is about.
-
-        Raises:
-            RefusalError: with the explanation, if the gate failed.
-        """
-        if not self.passed:
-            raise RefusalError(self)
-
-
 def failures(verdicts: Iterable[Verdict]) -> dict[str, str]:
     """Return the explanations of the gates that failed, by gate; of several, the first."""
     found: dict[str, str] = {}
@@ -105,95 +66,6 @@ def judge(verdicts: Iterable[Verdict], *, title: str, on_failure: OnFailure) -> 
     if failed and on_failure == "raise":
         reasons = "; ".join(f"{gate} ({explanation})" for gate, explanation in failed.items())
         raise GateError(f"{title} failed sanity gates: {reasons}")
-
-
-def pixels_are_in_range(images: Tensor) -> Verdict:
-    """Images are uint8, or floats in [0, 1].
-
-    Args:
-        images: shape (N, C, H, W).
-    """
-    if images.dtype == torch.uint8:
-        return Verdict("pixels_are_in_range", True, {}, "images are uint8")
-    if not images.is_floating_point():
-        explanation = f"images are {images.dtype}; they must be uint8, or floats in [0, 1]"
-        return Verdict("pixels_are_in_range", False, {}, explanation)
-    finite = bool(images.isfinite().all())
-    lowest, highest = _extremes(images)
-    return Verdict(
-        "pixels_are_in_range",
-        finite and lowest >= 0 and highest <= 1,
-        {"lowest": lowest, "highest": highest},
-        f"images reach from {lowest:.6g} to {highest:.6g}; they must be in [0, 1]"
-        if finite
-        else "images hold values that aren't finite; they must be in [0, 1]",
-    )
-
-
-def labels_are_in_range(labels: Tensor, *, images: int, classes: int) -> Verdict:
-    """There is a label an image, and each is one of the net's classes.
-
-    Args:
-        labels: true classes, shape (N,).
-        images: their number.
-        classes: number of the net's logits.
-    """
-    if labels.shape != (images,) or labels.dtype != torch.int64:
-        explanation = (
-            f"labels are {labels.dtype} of shape {tuple(labels.shape)}; "
-            f"they must be torch.int64 of shape ({images},)"
-        )
-        return Verdict("labels_are_in_range", False, {}, explanation)
-    lowest, highest = _extremes(labels)
-    return Verdict(
-        "labels_are_in_range",
-        lowest >= 0 and highest < classes,
-        {"lowest": lowest, "highest": highest, "classes": classes},
-        f"labels reach from {lowest:.0f} to {highest:.0f}; the net's {classes} classes from 0 to {classes - 1}",
-    )
-
-
-def outputs_are_finite(logits: Tensor) -> Verdict:
-    """What the net gives is a row of numbers for each image.
-
-    Args:
-        logits: shape (N, K).
-    """
-    name = "outputs_are_finite"
-    if logits.ndim != 2:
-        shape = tuple(logits.shape)
-        return Verdict(
-            name, False, {}, f"the net's output has shape {shape}; it must be (images, classes)"
-        )
-    odd = int((~logits.isfinite()).any(dim=1).sum())
-    if odd:
-        explanation = f"the net's output isn't finite on {odd} of {len(logits)} images"
-        return Verdict(name, False, {"not_finite": odd}, explanation)
-    return Verdict(name, True, {}, "outputs are finite")
-
-
-def outputs_are_logits(logits: Tensor) -> Verdict:
-    """What the net gives is finite, and logits rather than probabilities.
-
-    The gradient of a loss that takes the softmax of a softmax is small where it should be large.
-
-    Args:
-        logits: shape (N, K).
-    """
-    name = "outputs_are_logits"
-    finite = outputs_are_finite(logits)
-    if not finite.passed:
-        return replace(finite, gate=name)
-    lowest, highest = _extremes(logits)
-    probabilities = are_probabilities(logits)
-    return Verdict(
-        name,
-        not probabilities,
-        {"lowest": lowest, "highest": highest},
-        "the net gives probabilities; it must give logits: leave its last softmax or sigmoid out"
-        if probabilities
-        else f"outputs reach from {lowest:.6g} to {highest:.6g}",
-    )
 
 
 def answer_is_deterministic(answers: Sequence[Tensor]) -> Verdict:
@@ -493,13 +365,6 @@ def _tolerance(images: int) -> float:
 def _largest_difference(one: Tensor, other: Tensor) -> float:
     difference = (one.double() - other.double()).abs().max()
     return float(difference.nan_to_num(nan=torch.inf))
-
-
-def _extremes(values: Tensor) -> tuple[float, float]:
-    if values.numel() == 0:
-        return 0.0, 0.0
-    lowest, highest = values.detach().double().aminmax()
-    return float(lowest), float(highest)
 
 
 def _per_cent(share: float) -> str:

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from robustify.errors import InputError
-from robustify.feedback import eight_bit_examples
+from robustify.measurement import eight_bit_examples
 from robustify.uncertainty import LinfBall
 
-from .conftest import LinearNet
+from ..conftest import LinearNet
 
 
 def test_what_fools_after_rounding_is_kept_and_nothing_else() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from robustify.measurement import AdversarialExamples, attack, predict
+from robustify.measurement.accuracies import predict
+from robustify.measurement.adversarial_examples import AdversarialExamples, attack
 from robustify.significance import mcnemar
 from robustify.uncertainty import UncertaintySet
 

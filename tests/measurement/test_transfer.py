@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import torch
 
+from robustify.measurement.transfer import transfer_matrix
 from robustify.significance import mcnemar
-from robustify.transfer import transfer_matrix
 from robustify.uncertainty import L2Ball
 
-from .conftest import LinearNet
+from ..conftest import LinearNet
 
 
 def nets_and_images() -> tuple[dict[str, LinearNet], torch.Tensor, torch.Tensor]:

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from robustify.answers import BATCH_SIZE, device_of, pixels
 from robustify.errors import InputError
-from robustify.images import require_bytes
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
-from robustify.measurement import predict, require_measurable
+from robustify.measurement.accuracies import predict
+from robustify.validity import require_bytes, require_measurable
 
 
 def flipped_by_promising_pixels(

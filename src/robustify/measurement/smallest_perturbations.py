@@ -29,13 +29,12 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from robustify.answers import device_of, pixels
-from robustify.attacks.attackable import checked_logits
 from robustify.errors import InputError
-from robustify.gates import outputs_are_finite
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, gradient_of
-from robustify.measurement import predict
+from robustify.measurement.accuracies import predict
+from robustify.validity import checked_logits, outputs_are_finite
 
 Array = npt.NDArray[Any]
 Result = TypeVar("Result")
@@ -96,7 +95,7 @@ def smallest_perturbations(
 
     Raises:
         ValueError: if a count is below 1, there are no images, a target isn't a wrong class of the net, or net, images or
-            labels can't be attacked (see :func:`robustify.attacks.attackable.checked_logits`), or the net's answers aren't finite on the way.
+            labels can't be attacked (see :func:`robustify.validity.checked_logits`), or the net's answers aren't finite on the way.
     """
     require_at_least(1, search_steps=search_steps, iterations=iterations, batch_size=batch_size)
     require_at_least(1, candidates=1 if candidates is None else candidates)
@@ -107,7 +106,7 @@ def smallest_perturbations(
         raise InputError(f"the net has {logits.shape[1]} class; there must be another to flip to")
     device = device_of(net)
     x = pixels(images, net).detach().contiguous()
-    y = labels.to(device)
+    y = labels.to(device, torch.int64)
     with evaluation_mode(net), full_precision():
         pairs = _wrong_classes(net, x, y, targets, candidates, batch_size)
         owner = torch.arange(len(x), device=device).repeat_interleave(pairs.shape[1])

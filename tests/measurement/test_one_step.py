@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from robustify.errors import InputError
-from robustify.measurement import epsilon_sweep
-from robustify.steps import accuracy_under_steps
+from robustify.measurement import accuracy_under_steps, epsilon_sweep
 
-from .conftest import LinearNet
+from ..conftest import LinearNet
 
 
 def some_images(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,7 +79,7 @@ def test_what_a_sweep_refuses_is_refused(linear_net: LinearNet, generator: torch
 def test_outputs_that_are_no_numbers_are_refused(linear_net) -> None:
     with torch.no_grad():
         linear_net.linear.weight.fill_(torch.nan)
-    with pytest.raises(InputError, match="aren't finite"):
+    with pytest.raises(InputError, match="isn't finite on 6 of 6 images"):
         accuracy_under_steps(
             linear_net, torch.rand(6, 3, 2, 2), torch.zeros(6).long(), {"l2": [1.0]}
         )

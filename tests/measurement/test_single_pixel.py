@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from robustify.errors import InputError
-from robustify.single_pixel import flipped_by_any_pixel, flipped_by_promising_pixels
+from robustify.measurement.single_pixel import flipped_by_any_pixel, flipped_by_promising_pixels
 
-from .conftest import LinearNet
+from ..conftest import LinearNet
 
 
 def brute_force(net: LinearNet, images: torch.Tensor, labels: torch.Tensor) -> list[bool]:
