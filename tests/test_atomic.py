@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from robustify.atomic import replacing
 from robustify.datasets.atomic import (
     AtomicCSVDataset,
     AtomicFiguresDataset,
@@ -17,6 +16,7 @@ from robustify.datasets.atomic import (
     AtomicTextDataset,
 )
 from robustify.errors import InputError
+from robustify.files.atomic import replacing
 
 mpl.use("Agg")
 

@@ -20,7 +20,7 @@ from .conftest import PROJECT
 
 # they carry what the training code computes, and decide nothing
 CARRIERS = {
-    "atomic", "configuration", "errors", "fingerprint", "limits", "machine.allocator", "machine.interruption",
+    "configuration", "errors", "files", "fingerprint", "limits", "machine.allocator", "machine.interruption",
     "recipes", "storage", "tracking",
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from robustify import registration
-from robustify.exclusive import exclusive
+from robustify.files.exclusive import exclusive
 
 from .conftest import PROJECT
 

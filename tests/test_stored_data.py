@@ -8,11 +8,11 @@ import torch
 from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import node, pipeline
 
-from robustify.atomic import replacing
 from robustify.checks.stored_data import stale_data
 from robustify.configuration import Experiment
 from robustify.datasets.safetensors import TensorsDataset
 from robustify.errors import InputError
+from robustify.files.atomic import replacing
 from robustify.hooks.checked_parameters import CheckedParameters
 from robustify.pipelines.evaluation.nodes import evaluate_net
 from robustify.reporting.results import require_one_origin

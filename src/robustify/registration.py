@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from robustify.errors import InputError
-from robustify.exclusive import exclusive
+from robustify.files.exclusive import exclusive
 
 # what Kedro reads
 _CONFIGURATION = (".yml", ".yaml", ".json")

@@ -14,10 +14,10 @@ from typing import Any
 
 from click import ClickException
 
-from robustify.atomic import replacing
 from robustify.checks.parameters import experiments_of
 from robustify.configuration import ALL_ATTACKS, AUTOATTACK, Experiment
 from robustify.errors import InputError
+from robustify.files.atomic import replacing
 from robustify.loader import CONFIG_LOADER_ARGS, ReadableConfigLoader
 from robustify.placement import HOME_SEED, folder_of
 from robustify.recipes import first_difference

@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from robustify.atomic import replacing
 from robustify.claims.beginnings import beginnings_of
 from robustify.claims.page import render
 from robustify.claims.sections import CAPTIONS, PAPER_TABLES
@@ -28,6 +27,7 @@ from robustify.claims.tables import (
     require_columns,
 )
 from robustify.errors import InputError
+from robustify.files.atomic import replacing
 from robustify.fingerprint import configuration_sha256
 from robustify.reporting import seed_figures
 from robustify.reporting.titles import COMPLETE

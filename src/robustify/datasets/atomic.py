@@ -12,9 +12,9 @@ from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_datasets.pandas import CSVDataset
 from kedro_datasets.text import TextDataset
 
-from robustify.atomic import replacing
 from robustify.errors import InputError
-from robustify.stated import Stated
+from robustify.files.atomic import replacing
+from robustify.files.stated import Stated
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.pipeline import Pipeline
 
 from robustify.errors import InputError
-from robustify.exclusive import exclusive
+from robustify.files.exclusive import exclusive
 from robustify.hooks.experiments import experiments_in
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from robustify.atomic import replacing
 from robustify.errors import InputError
+from robustify.files.atomic import replacing
 from robustify.tracking.credentials import without_credentials
 
 if TYPE_CHECKING:

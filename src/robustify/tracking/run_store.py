@@ -10,8 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from robustify.atomic import replacing, unfinished
 from robustify.errors import InputError
+from robustify.files.atomic import replacing, unfinished
 
 _SQLITE = "sqlite:///"
 
