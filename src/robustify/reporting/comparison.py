@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from robustify.configuration import WORST_CASE
 from robustify.levels import size_label
+from robustify.reporting.shares import percent
 
 # what tells a net's objective apart but isn't its name or its set
 _NOT_OPTIONS = ("name", "label_smoothing", "inner_mode")
@@ -55,18 +56,18 @@ def objectives_table(
                 "uncertainty_set": about["uncertainty_set"]["name"],
                 "radius": evaluation["radius"],
                 "adversarial_training_images": about["training_data"].get("adversarial_images", 0),
-                "test_accuracy": _percent(evaluation["test_accuracy"]),
-                "adversarial_set_accuracy": _percent(evaluation["adversarial_set_accuracy"]),
+                "test_accuracy": percent(evaluation["test_accuracy"]),
+                "adversarial_set_accuracy": percent(evaluation["adversarial_set_accuracy"]),
                 **{
-                    f"fgsm_{epsilon}": _percent(share)
+                    f"fgsm_{epsilon}": percent(share)
                     for epsilon, share in evaluation["epsilon_sweep"].items()
                 },
                 **{
-                    f"pgd_{epsilon}": _percent(share)
+                    f"pgd_{epsilon}": percent(share)
                     for epsilon, share in attack["pgd_accuracy"].items()
                 },
                 **{
-                    f"certified_{epsilon}": _percent(share)
+                    f"certified_{epsilon}": percent(share)
                     for epsilon, share in attack["certified_accuracy"].items()
                 },
                 "pgd_images": attack["images"],
@@ -140,7 +141,3 @@ def _options(objective: Mapping[str, Any]) -> str:
 def _shades(count: int) -> list[Any]:
     colours = matplotlib.colormaps["autumn"]
     return [colours(0.75 * i / max(count - 1, 1)) for i in range(count)]
-
-
-def _percent(share: float) -> float:
-    return round(100 * share, 2)

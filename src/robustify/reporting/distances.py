@@ -13,6 +13,7 @@ from torch import Tensor
 
 from robustify.reporting.figures import STYLE, adversarial_grid, line_of
 from robustify.reporting.gallery import COLUMNS
+from robustify.reporting.shares import percent
 from robustify.storage import Tensors
 
 
@@ -38,8 +39,8 @@ def distances_table(found: Mapping[str, Tensors], *, environment: str) -> pd.Dat
             {
                 "net": net,
                 "images": len(perturbations.tensors["labels"]),
-                "test_accuracy": _percent(len(norms), len(perturbations.tensors["labels"])),
-                "flipped": _percent(len(flipped), len(norms)),
+                "test_accuracy": percent(len(norms) / len(perturbations.tensors["labels"])),
+                "flipped": percent(len(flipped) / len(norms) if len(norms) else None),
                 "median_norm": round(float(np.median(norms)), 4) if len(norms) else None,
                 "mean_norm": round(float(flipped.mean()), 4) if len(flipped) else None,
                 "mean_distortion": round(float(flipped.mean()) / pixels**0.5, 5)
@@ -118,7 +119,3 @@ def _norms_of_right(perturbations: Tensors) -> npt.NDArray[np.float64]:
     tensors, right = perturbations.tensors, _right(perturbations)
     norms = tensors["norm"].where(tensors["found"], float("inf"))
     return np.asarray(norms[right].double().numpy())
-
-
-def _percent(part: int, whole: int) -> float | None:
-    return round(100 * part / whole, 2) if whole else None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from robustify.reporting.shares import percent
 from robustify.uncertainty import STEPS
 
 
@@ -43,14 +44,14 @@ def readings_table(
                 "radius": ball["radius"],
                 "step": step,
                 "set_size": sizes.get(ball["name"], {}).get(step),
-                "test_accuracy": _percent(evaluation["test_accuracy"]),
-                "adversarial_set_accuracy": _percent(evaluation["adversarial_set_accuracy"]),
+                "test_accuracy": percent(evaluation["test_accuracy"]),
+                "adversarial_set_accuracy": percent(evaluation["adversarial_set_accuracy"]),
                 **{
-                    f"fgsm_{epsilon}": _percent(share)
+                    f"fgsm_{epsilon}": percent(share)
                     for epsilon, share in evaluation["epsilon_sweep"].items()
                 },
                 **{
-                    f"pgd_{epsilon}": _percent(share)
+                    f"pgd_{epsilon}": percent(share)
                     for epsilon, share in attacks[net]["pgd_accuracy"].items()
                 },
                 "pgd_images": attacks[net]["images"],
@@ -61,7 +62,3 @@ def readings_table(
         )
     rows.sort(key=lambda row: (row["norm"], row["radius"], STEPS.index(row["step"])))
     return pd.DataFrame(rows)
-
-
-def _percent(share: float) -> float:
-    return round(100 * share, 2)

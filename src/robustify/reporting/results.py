@@ -9,6 +9,7 @@ import pandas as pd
 
 from robustify.configuration import BASELINE, Paper
 from robustify.errors import InputError
+from robustify.reporting.shares import percent
 
 
 def require_one_origin(
@@ -108,10 +109,10 @@ def summary_table(results: Mapping[str, Any], paper: Paper) -> pd.DataFrame:
         rows.append(
             {
                 "net": net,
-                "test_accuracy": _percent(measured["test_accuracy"]),
-                "paper_test_accuracy": _percent(reported.test_accuracy if reported else None),
-                "adversarial_set_accuracy": _percent(measured["adversarial_set_accuracy"]),
-                "paper_adversarial_set_accuracy": _percent(
+                "test_accuracy": percent(measured["test_accuracy"]),
+                "paper_test_accuracy": percent(reported.test_accuracy if reported else None),
+                "adversarial_set_accuracy": percent(measured["adversarial_set_accuracy"]),
+                "paper_adversarial_set_accuracy": percent(
                     reported.adversarial_set_accuracy if reported else None
                 ),
                 "radius": measured["radius"],
@@ -189,7 +190,3 @@ def _without_times(verification: Mapping[str, Any]) -> dict[str, Any]:
 
 def _joined(verification: Mapping[str, Any]) -> str:
     return " ".join(verification["failed_gates"])
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else round(100 * share, 2)
