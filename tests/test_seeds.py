@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from robustify.seeds import summarise
+from robustify.across_seeds import summarise
 from robustify.significance import mcnemar
 
 NETS = ("baseline", "control", "l2")

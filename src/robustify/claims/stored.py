@@ -24,7 +24,7 @@ class Stored:
 
     Attributes:
         name: of the experiment.
-        summary: see :func:`robustify.seeds.summarise`.
+        summary: see :func:`robustify.across_seeds.summarise`.
         details: see :func:`robustify.across_seeds.gather`.
         objectives: see :func:`robustify.reporting.comparison.objectives_table`, if it was made.
         readings: see :func:`robustify.reporting.readings.readings_table`, if it was made.

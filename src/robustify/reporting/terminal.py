@@ -86,7 +86,7 @@ def across_seeds_text(experiment: str, summary: Mapping[str, Any], *, folder: st
 
     Args:
         experiment: its name.
-        summary: see :func:`robustify.seeds.summarise`.
+        summary: see :func:`robustify.across_seeds.summarise`.
         folder: of the summary.
     """
     columns = {"test_accuracy": "test set", "adversarial_set_accuracy": "adversarial set"}
