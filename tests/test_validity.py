@@ -60,3 +60,16 @@ def test_probabilities_are_told_from_logits_in_whatever_numbers_they_were_made(
     assert not validity.are_probabilities(logits.to(kind).float())
     # in [0, 1], too, but of a sum that no rounding explains
     assert not validity.are_probabilities((0.5 * logits.softmax(dim=1)).to(kind).float())
+
+
+def test_small_logits_of_few_images_are_no_probabilities() -> None:
+    """A net that has hardly learned may give nothing but small positive logits."""
+    small = torch.rand(49, 10, generator=torch.Generator().manual_seed(0)) * 0.9
+    assert validity.outputs_are_logits(small).passed
+    assert not validity.outputs_are_logits(torch.cat([small, small])).passed
+    assert not validity.outputs_are_logits(small.softmax(dim=1)).passed
+
+
+@pytest.mark.parametrize("honest", [torch.zeros(60, 10), 0.01 * torch.rand(60, 10)])
+def test_small_logits_are_no_probabilities(honest: torch.Tensor) -> None:
+    assert validity.outputs_are_logits(honest).passed
