@@ -17,7 +17,8 @@ from robustify.objectives import WorstCase, make_objective
 from robustify.storage import tensors_sha256
 from robustify.training import DivergenceError, Epoch, Recipe, train
 from robustify.training.course import Course
-from robustify.training.optimisers import Muon, make_descent, make_schedule, orthogonalise
+from robustify.training.optimisers import Muon, make_descent, orthogonalise
+from robustify.training.schedules import make_schedule
 from robustify.uncertainty import Point, make_uncertainty_set
 
 from .conftest import LinearNet

@@ -36,8 +36,9 @@ from robustify.machine.devices import choose_device
 from robustify.maximisers import MAXIMISERS, Maximiser, ProjectedGradient, make_maximiser
 from robustify.nets import NETS, make_net
 from robustify.objectives import OBJECTIVES, make_objective
-from robustify.training.optimisers import OPTIMISERS, SCHEDULES, make_descent, make_schedule
+from robustify.training.optimisers import OPTIMISERS, make_descent
 from robustify.training.recipe import Recipe
+from robustify.training.schedules import SCHEDULES, make_schedule
 from robustify.uncertainty import (
     SETS,
     L2Ball,

@@ -24,7 +24,7 @@ class Recipe:
         epochs: passes over the training images.
         batch_size: images a descent step.
         optimiser: name and options, see :func:`robustify.training.optimisers.make_descent`.
-        schedule: name and options, see :func:`robustify.training.optimisers.make_schedule`.
+        schedule: name and options, see :func:`robustify.training.schedules.make_schedule`.
         translation: largest random shift in pixels.
         flips: mirror a random half of the images in every epoch.
         precision: ``auto``, ``bfloat16`` or ``float32``.
