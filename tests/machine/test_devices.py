@@ -10,7 +10,7 @@ from robustify.errors import InputError
 from robustify.machine import devices
 from robustify.measurement import predict
 
-from .conftest import PROJECT
+from ..conftest import PROJECT
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

@@ -26,8 +26,8 @@ from robustify.verification import Plan, make_plan, survive, verify
 from robustify.verification.examination import examine
 from robustify.verification.gates import GateError
 
-from .attacks.conftest import Problem, make_problem
-from .fakes import NotFinite, Probabilities, Rounding
+from ..attacks.conftest import Problem, make_problem
+from ..fakes import NotFinite, Probabilities, Rounding
 
 BALL = LinfBall(radius=0.06)
 ONE_STEP = Pgd(steps=1, restarts=1, relative_step=1.0, random_start=False)

@@ -11,7 +11,7 @@ from robustify.pipelines.smallest_perturbations.nodes import compare_distances, 
 from robustify.reporting.distances import distances_figure, distances_table
 from robustify.storage import Tensors, TrainedNet
 
-from .conftest import LinearNet
+from ..conftest import LinearNet
 
 CLASSES = ["zero", "one"]
 

@@ -14,7 +14,7 @@ from robustify.hooks import AdversarialSets
 from robustify.pipelines.adversarial_set.nodes import make_adversarial_set
 from robustify.storage import Tensors, TrainedNet
 
-from .conftest import LinearNet
+from ..conftest import LinearNet
 
 
 @pytest.mark.parametrize("nets", [("baseline", "control"), ("attacked", "baseline", "control")])

@@ -13,9 +13,9 @@ from robustify.verdicts import Verdict
 from robustify.verification import examine, gates
 from robustify.verification.gates import GateError, failures, judge
 
-from .attacks.conftest import Problem, make_problem
-from .conftest import LinearNet
-from .fakes import (
+from ..attacks.conftest import Problem, make_problem
+from ..conftest import LinearNet
+from ..fakes import (
     BatchDependent,
     Borrowed,
     CoarseProbabilities,

@@ -13,7 +13,7 @@ from robustify.pipeline_registry import register_pipelines, use_experiments
 from robustify.reporting import terminal
 from robustify.settings import CONFIG_LOADER_ARGS
 
-from .conftest import PROJECT
+from ..conftest import PROJECT
 
 
 class Catalog:

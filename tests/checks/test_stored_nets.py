@@ -17,7 +17,7 @@ from robustify.pipelines.training.nodes import train_net
 from robustify.settings import CONFIG_LOADER_ARGS
 from robustify.storage import Tensors, save_net
 
-from .conftest import PROJECT
+from ..conftest import PROJECT
 
 OF_SEED = "mnist.seed_0.l2.model"
 GATHER = node(lambda model: 0, [OF_SEED], "mnist.across_seeds", name="gather")

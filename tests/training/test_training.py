@@ -21,7 +21,7 @@ from robustify.training.optimisers import Muon, make_descent, orthogonalise
 from robustify.training.schedules import make_schedule
 from robustify.uncertainty import Point, make_uncertainty_set
 
-from .conftest import LinearNet
+from ..conftest import LinearNet
 
 SGD = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.0}
 

@@ -15,9 +15,9 @@ from robustify.pipeline_registry import register_pipelines, use_experiments
 from robustify.pipelines.verification.pipeline import create_pipeline
 from robustify.tracking.nets import verification_metrics
 
-from .checked import check
-from .conftest import PROJECT
-from .test_configuration import load
+from ..checked import check
+from ..conftest import PROJECT
+from ..test_configuration import load
 
 NETS = ("baseline", "control", "l1", "l2", "linf")
 

@@ -14,7 +14,7 @@ from robustify.checks.parameters import experiments_of
 from robustify.hooks import CheckedParameters
 from robustify.settings import CONFIG_LOADER_ARGS
 
-from .conftest import PROJECT
+from ..conftest import PROJECT
 
 
 def ended_with(error: Exception) -> Generator[None, object, object]:

@@ -18,7 +18,7 @@ from robustify.pipelines.evaluation.nodes import evaluate_net
 from robustify.reporting.results import require_one_origin
 from robustify.storage import Tensors, TrainedNet, read_provenance, save_tensors
 
-from .conftest import LinearNet
+from ..conftest import LinearNet
 
 
 def data(path: Path, count: int) -> TensorsDataset:
