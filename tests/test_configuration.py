@@ -444,7 +444,7 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         (
             "nets.copy",
             {"seed_offset": 1, "uncertainty_set": {"name": "l2", "radius": 1.2}},
-            r"nets\.copy: is nets\.l2 again, its seed_offset included",
+            r"nets\.copy: is nets\.l2 again, its seed included",
         ),
         (
             "nets.control.uncertainty_set",

@@ -14,6 +14,7 @@ from torch import nn
 from robustify.attacks import ATTACKS, Attack, Pgd, make_attack
 from robustify.checks.complaints import Options, Problems, problem_of, problems_of_part
 from robustify.checks.spelling import did_you_mean
+from robustify.checks.twins import twins
 from robustify.configuration import (
     WORST_CASE,
     Depth,
@@ -90,6 +91,8 @@ class _Preflight:
         yield from self._training("training", experiment.training, architecture)
         for key, net in experiment.all_nets.values():
             yield from self._member(key, net)
+        if self.data is not None:
+            yield from twins(experiment)
         for norm, ball in experiment.adversarial_set.sets.items():
             yield from self._ball(f"adversarial_set.sets.{norm}", norm, ball)
         for epsilon in filter(None, experiment.evaluation.epsilons):

@@ -114,7 +114,6 @@ class Experiment(Strict):
         if baseline is not None and baseline.fed_back is not None:
             yield "nets.baseline.fed_back", "the baseline can't be fed examples made against it"
         yield from self._no_control()
-        yield from self._twins()
         for name in self.paper.nets:
             if name not in self.nets:
                 yield (
@@ -144,14 +143,6 @@ class Experiment(Strict):
                 f"nets.{CONTROL}.seed_offset",
                 f"is {control.seed_offset}, the baseline's; with the same seed it would be the same net",
             )
-
-    def _twins(self) -> Iterator[tuple[str, str]]:
-        for (one, net), (other, twin) in itertools.combinations(self.nets.items(), 2):
-            if net.model_dump() == twin.model_dump() and {one, other} != {BASELINE, CONTROL}:
-                yield (
-                    f"nets.{other}",
-                    f"is nets.{one} again, its seed_offset included; it would be the same net: change it, or leave it out",
-                )
 
     def _architectures_out_of_place(self) -> Iterator[tuple[str, str]]:
         for key, net in self.all_nets.values():
