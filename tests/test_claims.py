@@ -485,6 +485,22 @@ def test_the_page_is_made_of_stored_files_and_the_same_again(
     assert "](results/mnist_learning_curves.png)" in text
 
 
+def test_curves_against_seconds_that_are_not_the_nets_say_so(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    data, docs = tmp_path / "data", tmp_path / "docs"
+    store(data, "mnist", summary, details)
+    assert "Seconds are not" not in make_page(data, docs).read_text()
+    # a figure shows every net, those without a claim, too
+    details["nets"]["l2"]["curves"]["seconds"] = [[20.0] * 5 + [40.0] * 5]
+    store(data, "mnist", summary, details)
+    doubt = (
+        "Seconds are not to be relied on: a quarter of l2's epochs took less than 20.0 s, a quarter more than 40.0 s, "
+        "as other work on the machine would have it."
+    )
+    assert f"earlier epochs may lie below. {doubt}\n" in make_page(data, docs).read_text()
+
+
 def test_transfer_says_how_good_the_nets_are(
     tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
 ) -> None:

@@ -479,7 +479,21 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         ),
         ("nets.l2.net", {"input_batch_nrom": True}, r"mnist\.nets\.l2\.net\.input_batch_nrom: "),
         ("nets.l2.net", {"name": "vgg"}, r"nets\.l2\.net: .*leave 'name' out"),
-        ("nets.l2.fed_back", {"name": "point"}, r"mnist\.nets\.l2\.fed_back: is no norm ball"),
+        (
+            "nets.l2.fed_back",
+            {"name": "point"},
+            r"mnist\.nets\.l2\.fed_back: 'point' is no norm ball; known: l1, l2, linf$",
+        ),
+        (
+            "adversarial_set.sets.tangent",
+            {"radius": 1.0},
+            r"mnist\.adversarial_set\.sets\.tangent: 'tangent' is no norm ball; known: l1, l2, linf$",
+        ),
+        (
+            "adversarial_set.sets.l7",
+            {"radius": 1.0},
+            r"mnist\.adversarial_set\.sets\.l7\.name: 'l7' is unknown.*; known: l1, l2, linf$",
+        ),
         ("nets.l2.fed_back", {"name": "l2", "radius": 99.0}, "only 28 across"),
         ("nets.baseline.fed_back", {"name": "l2", "radius": 1.0}, "made against it"),
         (

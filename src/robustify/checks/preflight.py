@@ -49,6 +49,7 @@ from robustify.uncertainty import (
     make_uncertainty_set,
 )
 
+_BALLS = {name: kind for name, kind in SETS.items() if issubclass(kind, NormBall)}
 # parts of an objective that other parameters and the data decide
 _NOT_CONFIGURED = ("uncertainty_set", "maximiser", "bases")
 
@@ -345,13 +346,14 @@ class _Preflight:
                 yield from self._ball(f"{key}.{norm}", norm, {"radius": radius})
 
     def _ball(self, key: str, norm: str, ball: Mapping[str, Any]) -> Problems:
-        def make(options: Options) -> None:
-            attacked = make_uncertainty_set(**options)
-            if not isinstance(attacked, NormBall):
-                raise InputError("is no norm ball; it moves nothing")
-            self._require_radius_in_box(attacked)
+        if norm in SETS and norm not in _BALLS:
+            yield key, f"{norm!r} is no norm ball; known: {', '.join(_BALLS)}"
+            return
 
-        yield from problems_of_part(key, SETS, {"name": norm, **ball}, make)
+        def make(options: Options) -> None:
+            self._require_radius_in_box(make_uncertainty_set(**options))
+
+        yield from problems_of_part(key, _BALLS, {"name": norm, **ball}, make)
 
     def _require_radius_in_box(self, uncertainty_set: UncertaintySet) -> None:
         if self.data is None:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from robustify.claims.markdown import table as markdown_table
+from robustify.claims.rules.cost import uneven
 from robustify.claims.stored import Beginning, Stored, titled
 from robustify.configuration import BASELINE, CONTROL
 from robustify.levels import size_label
@@ -27,10 +28,11 @@ PAPER_RECIPES = {
     "cifar": "VGG with batch normalisation and dropout, SGD at a rate of 1 halved every 25 epochs with momentum 0.9, batches of 128, 300 epochs; radii of roughly 0.05 (l2) "
     "and unpublished (l∞), steps not clipped to the pixel box. `conf/paper` has these settings.",
 }
+LEARNING_CURVES = "learning_curves.png"
 CAPTIONS = {
     "accuracy_versus_epsilon.png": "Accuracy under one step against each net's own weights: l∞ (Figs. 3, 6), and l2 and l1, which the paper leaves out. Steps stay in the "
     "pixel box.",
-    "learning_curves.png": "Test accuracy after each epoch, against epochs (Fig. 5) and against seconds, as many a median epoch of the net took. "
+    LEARNING_CURVES: "Test accuracy after each epoch, against epochs (Fig. 5) and against seconds, as many a median epoch of the net took. "
     "The axis begins where the second half of training does; earlier epochs may lie below.",
     "adversarial_set.png": "A sample of the adversarial set, the difference magnified (Figs. 2, 4).",
     "single_pixel_flips.png": "One circled pixel flips the baseline's answer (Fig. 1).",
@@ -473,8 +475,10 @@ def beginning(one: Beginning) -> str:
 
 
 def shown(one: Stored, name: str) -> str:
-    """A figure with its caption."""
-    return f"![{CAPTIONS[name]}]({one.figure(name)})\n\n{CAPTIONS[name]}"
+    """A figure with its caption, which doubts seconds that its claim doubts."""
+    doubt = uneven(one.details["nets"]) if name == LEARNING_CURVES else ""
+    told = f" Seconds are {doubt}." if doubt else ""
+    return f"![{CAPTIONS[name]}]({one.figure(name)})\n\n{CAPTIONS[name]}{told}"
 
 
 def figures(one: Stored) -> str:

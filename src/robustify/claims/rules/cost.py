@@ -32,13 +32,13 @@ def about_twice_an_epoch(summary: Mapping[str, Any], details: Mapping[str, Any])
     standard = fmean(map(_seconds, plain.values()))
     found = []
     for net in robust_nets(details):
-        ratio, doubt = _seconds(nets[net]) / standard, _uneven({net: nets[net], **plain})
+        ratio, doubt = _seconds(nets[net]) / standard, uneven({net: nets[net], **plain})
         low, high = ABOUT_TWICE
         found += [
             Finding(
                 f"{net}: cost",
                 None if doubt else low <= ratio <= high,
-                f"{ratio:.2f} standard epochs ({_seconds(nets[net]):.1f} s against {standard:.1f} s){doubt}",
+                f"{ratio:.2f} standard epochs ({_seconds(nets[net]):.1f} s against {standard:.1f} s){doubt and f'; {doubt}'}",
             ),
             _about_as_many_epochs(net, nets[net], list(plain.values())),
         ]
@@ -69,15 +69,19 @@ def _seconds(net: Mapping[str, Any]) -> float:
     return float(median(seconds for curve in net["curves"]["seconds"] for seconds in curve))
 
 
-def _uneven(nets: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a doubt where epochs of one net took very unlike times."""
+def uneven(nets: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a doubt, if epochs of one net took very unlike times: not to be relied on, and why.
+
+    Args:
+        nets: of the stored details, by name.
+    """
     for name, net in nets.items():
         seconds = [second for curve in net["curves"]["seconds"] for second in curve]
         low, _, high = (
             quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
         )
         if high > UNEVEN * low:
-            return f"; not to be relied on: a quarter of {name}'s epochs took less than {low:.1f} s, a quarter more than {high:.1f} s, as other work on the machine would have it"
+            return f"not to be relied on: a quarter of {name}'s epochs took less than {low:.1f} s, a quarter more than {high:.1f} s, as other work on the machine would have it"
     return ""
 
 
