@@ -186,5 +186,5 @@ def are_probabilities(outputs: Tensor) -> bool:
 def _extremes(values: Tensor) -> tuple[float, float]:
     if values.numel() == 0:
         return 0.0, 0.0
-    lowest, highest = values.detach().double().aminmax()
+    lowest, highest = values.detach().aminmax()
     return float(lowest), float(highest)
