@@ -37,13 +37,7 @@ from robustify.configuration.nets import (
     objective_of,
     training_of,
 )
-from robustify.configuration.training import (
-    Data,
-    ObjectiveOptions,
-    TangentPlanes,
-    Training,
-    Watch,
-)
+from robustify.configuration.training import Data, ObjectiveOptions, TangentPlanes, Training, Watch
 from robustify.configuration.verification import Ball, Depth, GateOptions, Verification
 
 __all__ = [

@@ -8,13 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from robustify.configuration.base import LARGEST, Named, Strict, WithoutDropped
-from robustify.configuration.names import (
-    POINT,
-    TANGENT_OBJECTIVE,
-    TANGENT_SET,
-    WORST_CASE,
-    NetName,
-)
+from robustify.configuration.names import POINT, TANGENT_OBJECTIVE, TANGENT_SET, WORST_CASE, NetName
 from robustify.configuration.training import OwnTraining
 
 # options that every objective has

@@ -6,11 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from robustify.claims.rules.base import (
-    Claim,
-    Finding,
-    robust_nets,
-)
+from robustify.claims.rules.base import Claim, Finding, robust_nets
 from robustify.claims.rules.wording import p_values, points, points_range
 from robustify.configuration import BASELINE, CONTROL
 from robustify.significance import interval_over_seeds

@@ -6,11 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median, quantiles
 from typing import Any
 
-from robustify.claims.rules.base import (
-    Claim,
-    Finding,
-    robust_nets,
-)
+from robustify.claims.rules.base import Claim, Finding, robust_nets
 from robustify.configuration import BASELINE, CONTROL
 
 # "about twice": an epoch's cost in epochs of standard training

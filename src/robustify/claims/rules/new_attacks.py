@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from robustify.claims.rules.base import (
-    Claim,
-    Finding,
-    robust_nets,
-)
+from robustify.claims.rules.base import Claim, Finding, robust_nets
 from robustify.claims.rules.sweeps import (
     in_every_seed,
     leads_over,

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from robustify.claims.rules.base import (
-    Claim,
-    Finding,
-)
+from robustify.claims.rules.base import Claim, Finding
 from robustify.configuration import BASELINE
 
 

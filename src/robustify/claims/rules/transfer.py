@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from robustify.claims.rules.base import (
-    SIGNIFICANCE,
-    Claim,
-    Finding,
-)
+from robustify.claims.rules.base import SIGNIFICANCE, Claim, Finding
 from robustify.claims.rules.wording import percent
 
 # of the originals, below which a net is no classifier whose answers to examples say anything
