@@ -126,7 +126,7 @@ def test_the_full_page_has_words_numbers_and_figures(gathered: dict) -> None:
     found = {net: measured["verification"] for net, measured in gathered["nets"].items()}
     figure = accuracy_under_attacks(results.verification_table(found), "by ε")
     panels = [axes for axes in figure.axes if axes.get_title()]
-    assert [axes.get_title() for axes in panels] == ["one step", "all of them", "PGD-20"]
+    assert [axes.get_title() for axes in panels] == ["one step", "PGD-20", "all of them"]
     line = panels[0].get_lines()[0]
     assert list(line.get_xdata()) == [0.0, 0.1, 0.3]
     assert list(line.get_ydata()) == pytest.approx([99.1, 98, 95])
@@ -135,6 +135,29 @@ def test_the_full_page_has_words_numbers_and_figures(gathered: dict) -> None:
     assert "outputs are logits" in page
     assert "None" not in page
     assert "l2 (flagged)" in page
+    # people look before they read
+    assert page.index("data:image/png") < page.index("<table>")
+
+
+def test_small_balls_are_drawn_in_levels_of_255_where_pixels_are_what_counts() -> None:
+    attacks = ("one_step", "pgd_20", "pgd_50", "apgd_ce", "all_attacks")
+    for norm, sizes in (("linf", [0.0, 2.0, 8.0]), ("l2", [0.0, 2 / 255, 8 / 255])):
+        rows = [row(norm, size / 255, name, 0.5) for name in attacks for size in (8, 2)]
+        table = results.verification_table({norm: verification(*rows)})
+        figure = accuracy_under_attacks(table, "by ε")
+        assert [axes.get_title() for axes in figure.axes][-1] == "all of them"
+        assert len(figure.axes) == len(attacks)
+        for axes in figure.axes:
+            assert list(axes.get_lines()[0].get_xdata()) == pytest.approx(sizes)
+        assert [bool(axes.get_xlabel()) for axes in figure.axes] == [False, False, True, True, True]
+
+
+def test_rows_come_by_norm_and_size_wherever_a_nets_own_ball_was_measured() -> None:
+    own = row("l2", 0.5, "one_step", 0.9)
+    found = attack_rows({"l2": verification(own, row("linf", 0.2, "one_step", 0.8), *OWN)})
+    assert [(each["norm"], each["epsilon"]) for each in found] == [
+        ("l2", 0.5), ("linf", 0.1), ("linf", 0.2), ("linf", 0.3),
+    ]  # fmt: skip
 
 
 def test_rows_hold_what_was_measured_in_one_ball() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
+from robustify.configuration import ALL_ATTACKS
 from robustify.reporting.statements import attack_label
 
 Array = npt.NDArray[Any]
@@ -34,6 +36,7 @@ NET_LABELS = {
 }
 # below it, radii are customarily counted in levels of 8-bit images
 SMALL_EPSILON = 0.1
+_ATTACKS_A_LINE = 3
 # without colours some lines would look alike
 _MARKERS = {"baseline": "o", "control": "s", "l1": "^", "l2": "D", "linf": "v"}
 _MORE_MARKERS = ("P", "X", "<", ">")
@@ -79,28 +82,38 @@ def accuracy_versus_epsilon(sweep: pd.DataFrame, clean: Mapping[str, float], tit
 
 
 def accuracy_under_attacks(rows: pd.DataFrame, title: str) -> Figure:
-    """Draw accuracy versus epsilon in one norm, a panel an attack, a line a net.
+    """Draw accuracy versus epsilon in one norm, a panel an attack, a line a net; what outlasts all attacks comes last.
 
     Args:
-        rows: one row a net, epsilon and attack: ``net``, ``epsilon`` (pixel units), ``attack``,
+        rows: one row a net, epsilon and attack: ``net``, ``norm``, ``epsilon`` (pixel units), ``attack``,
             ``clean_accuracy`` and ``accuracy`` (shares).
         title: over the figure.
     """
-    attacks = list(dict.fromkeys(rows["attack"]))
+    attacks = sorted(dict.fromkeys(rows["attack"]), key=ALL_ATTACKS.__eq__)
+    columns = min(len(attacks), _ATTACKS_A_LINE)
+    levels = set(rows["norm"]) == {"linf"} and float(rows["epsilon"].max()) < SMALL_EPSILON
+    lines = math.ceil(len(attacks) / columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(max(2.7 * len(attacks), 6.4), 3.6), layout="constrained")
-        panels = figure.subplots(1, len(attacks), squeeze=False, sharey=True)[0]
+        figure = Figure(figsize=(max(3.1 * columns, 6.4), 2.7 * lines + 0.9), layout="constrained")
+        grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+        panels = grid.ravel()[: len(attacks)]
+        for axes in grid.ravel()[len(attacks) :]:
+            axes.remove()
         for axes, attack in zip(panels, attacks, strict=True):
             for net, points in rows[rows["attack"] == attack].groupby("net", sort=False):
                 points = points.sort_values("epsilon")
-                epsilons = [0.0, *points["epsilon"]]
+                epsilons = [0.0, *points["epsilon"] * (255 if levels else 1)]
                 shares = [points["clean_accuracy"].iloc[0], *points["accuracy"]]
                 percent = [100 * share for share in shares]
                 axes.plot(epsilons, percent, ms=3, **line_of(str(net)))
-            axes.set(xlabel="ε", ylim=(0, 101))
+            axes.set(ylim=(0, 101))
             axes.set_title(attack_label(attack), fontsize=10)
             axes.set_xlim(left=0)
-        panels[0].set_ylabel("accuracy (%)")
+        for axes in panels[-columns:]:
+            axes.set_xlabel("ε in levels of 255" if levels else "ε")
+            axes.tick_params(labelbottom=True)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("accuracy (%)")
         figure.legend(
             *panels[0].get_legend_handles_labels(),
             loc="outside lower center",

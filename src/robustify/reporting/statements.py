@@ -79,14 +79,13 @@ def attack_columns(verifications: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def attack_rows(verifications: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row a net and ball, with accuracies by attack as shares.
+    """Return a row a net and ball, by norm and size, with accuracies by attack as shares.
 
     Keys: ``net``, ``flagged``, ``norm``, ``epsilon``, ``clean``, ``accuracy`` (by attack).
     """
     found = []
     for net, verification in verifications.items():
-        balls = dict.fromkeys((row["norm"], row["epsilon"]) for row in verification["measured"])
-        for norm, epsilon in balls:
+        for norm, epsilon in sorted(set(map(_ball, verification["measured"]))):
             rows = _of_ball(verification["measured"], {"norm": norm, "epsilon": epsilon})
             found.append(
                 {
