@@ -270,6 +270,9 @@ def test_only_an_linf_ball_and_the_nets_classes_are_certified() -> None:
     labels = torch.tensor([0, 1, 2, 0])
     with pytest.raises(InputError, match="interval bounds are of an l∞ ball, not of 'l2'"):
         certified_accuracy(net, images, labels, L2Ball(radius=0.1))
-    for wrong in (labels - 1, labels + 1, labels.to(torch.uint8)):
+    ball = LinfBall(radius=0.1)
+    small = certified_accuracy(net, images, labels.to(torch.uint8), ball)
+    assert small == certified_accuracy(net, images, labels, ball)
+    for wrong in (labels - 1, labels + 1, labels.double()):
         with pytest.raises(InputError, match="labels"):
-            certified_accuracy(net, images, wrong, LinfBall(radius=0.1))
+            certified_accuracy(net, images, wrong, ball)

@@ -173,15 +173,33 @@ def test_what_is_no_answer_an_image_is_refused_by_name(five_classes: Problem) ->
                 BALL,
                 seed=0,
             )
-    with pytest.raises(InputError, match=r"labels are torch\.int32"):
+    with pytest.raises(InputError, match=r"labels are torch\.float32"):
         robust_accuracy(
             five_classes.net,
             five_classes.images,
-            five_classes.labels.int(),
+            five_classes.labels.float(),
             Pgd(steps=2),
             BALL,
             seed=0,
         )
+
+
+def test_labels_may_be_whole_numbers_of_any_size(five_classes: Problem) -> None:
+    found = [
+        robust_accuracy(
+            five_classes.net,
+            five_classes.images,
+            five_classes.labels.to(kind),
+            attack,
+            BALL,
+            seed=0,
+            show_progress=False,
+        ).right
+        for attack in (Pgd(steps=2), AutoAttack())
+        for kind in (torch.int64, torch.int32, torch.uint8)
+    ]
+    assert found[0] == found[1] == found[2]
+    assert found[3] == found[4] == found[5]
 
 
 def test_too_few_classes_are_told_before_the_first_attack(five_classes: Problem) -> None:

@@ -77,7 +77,7 @@ LEGACY = {
 PRECISIONS = """
 import sys, warnings
 import torch
-from tests.test_devices import LEGACY, precisions
+from tests.machine.test_devices import LEGACY, precisions
 from robustify.machine.devices import full_precision
 
 torch.backends.cudnn.benchmark = True

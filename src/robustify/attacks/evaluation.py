@@ -140,8 +140,7 @@ def robust_accuracy(
         raise InputError("robust accuracy of no images is undefined; the set is empty")
     parts = attack.parts(uncertainty_set)
     ball = ball_in_box(uncertainty_set)
-    truth = labels.to("cpu", torch.int64)
-    setting = _Setting(net, images, truth, ball, batch_size, on_progress, show_progress)
+    setting = _Setting(net, images, labels.cpu(), ball, batch_size, on_progress, show_progress)
     begun = setting.begin(parts, seed)
     if state is not None:
         _check(state, begun, parts)
@@ -221,7 +220,7 @@ class _Setting:
         self, attack: Attack, batch: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return candidates, which the net gets wrong and which lie in the set, on the CPU."""
-        x, labels = _pixels(self.images[batch.to(self.images.device)]), self.labels[batch]
+        x, labels = _pixels(self.images[batch.to(self.images.device)]), self.labels[batch].long()
         with evaluation_mode(self.net), full_precision():
             candidates = attack.run(
                 self.net,
