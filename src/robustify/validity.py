@@ -40,15 +40,9 @@ def require_measurable(
     """
     if len(images) == 0:
         raise InputError("accuracy of no images is undefined; the set is empty")
-    if attacked:
-        require_full_numbers(net)
-    pixels_are_in_range(images).require()
     # two, for one answer to all images would be the right shape for one; sigmoids take more to be told from logits
-    looked_at = images[: FEW if attacked else 2]
-    logits = logits_of(net, looked_at, batch_size=max(batch_size, 2))
-    if attacked:
-        outputs_are_logits(logits).require()
-    labels_are_in_range(labels, images=len(images), classes=logits.shape[1]).require()
+    few = images[: FEW if attacked else 2]
+    _checked(net, few, images, labels, attacked=attacked, batch_size=max(batch_size, 2))
 
 
 def checked_logits(
@@ -60,10 +54,25 @@ def checked_logits(
         InputError: if images aren't in [0, 1], labels aren't classes of the net, or its outputs
             aren't finite or are probabilities, or the net is of half precision.
     """
-    require_full_numbers(net)
+    return _checked(net, images, images, labels, attacked=True, batch_size=batch_size)
+
+
+def _checked(
+    net: nn.Module,
+    looked_at: Tensor,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    attacked: bool,
+    batch_size: int,
+) -> Tensor:
+    """Return the net's logits of some of the images, once all that was asked of net, images and labels holds."""
+    if attacked:
+        require_full_numbers(net)
     pixels_are_in_range(images).require()
-    logits = logits_of(net, images, batch_size=batch_size)
-    outputs_are_logits(logits).require()
+    logits = logits_of(net, looked_at, batch_size=batch_size)
+    if attacked:
+        outputs_are_logits(logits).require()
     labels_are_in_range(labels, images=len(images), classes=logits.shape[1]).require()
     return logits
 
