@@ -46,7 +46,8 @@ def require_reach(steps: int, relative_step: float, *, of: str = "") -> None:
     Raises:
         InputError: naming both.
     """
-    if steps * relative_step < 1:
+    # 49 steps of 1/49 are a hair's breadth short of 1 in floating point
+    if steps * relative_step < 1 - 1e-9:
         raise InputError(
             f"{of and f'{of}: '}{steps} steps of {relative_step} radii can't cross the ball; raise steps or relative_step"
         )

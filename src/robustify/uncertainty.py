@@ -180,7 +180,7 @@ class L2Ball(NormBall):
     order = 2
 
     def _ascend(self, gradient: Tensor, length: float) -> Tensor:
-        scaled = _scaled(gradient)
+        scaled = scaled_to_one(gradient)
         norm = scaled.norm(dim=1, keepdim=True)
         unit: Tensor = scaled / norm.where(norm > 0, torch.ones_like(norm))
         return length * unit
@@ -189,12 +189,14 @@ class L2Ball(NormBall):
         room = _room(gradient, x)
         # the box is no longer than that, and the square of a longer step might be beyond all numbers
         length = min(length, room.shape[1] ** 0.5)
-        return gradient.sign() * _fill_to_norm(_scaled(gradient).abs(), room, length)
+        return gradient.sign() * _fill_to_norm(scaled_to_one(gradient).abs(), room, length)
 
     def _shrink(self, offset: Tensor, room: Tensor) -> Tensor:
         clipped = torch.minimum(offset, room)
         outside = clipped.norm(dim=1, keepdim=True) > self.radius
-        return torch.where(outside, _fill_to_norm(_scaled(offset), room, self.radius), clipped)
+        return torch.where(
+            outside, _fill_to_norm(scaled_to_one(offset), room, self.radius), clipped
+        )
 
     def _sample_ball(self, x: Tensor, generator: torch.Generator) -> Tensor:
         direction = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
@@ -286,7 +288,7 @@ class TangentBall(UncertaintySet):
 
     def steepest_ascent(self, gradient: Tensor, x: Tensor, length: float | None = None) -> Tensor:
         length = self.radius if length is None else length
-        tangential = _scaled(self.onto_plane(_scaled(gradient.flatten(1))))
+        tangential = scaled_to_one(self.onto_plane(scaled_to_one(gradient.flatten(1))))
         norm = tangential.norm(dim=1, keepdim=True)
         unit = tangential / norm.where(norm > 0, torch.ones_like(norm))
         return self._in_box(x + (length * unit).view_as(x)) - x
@@ -394,16 +396,17 @@ def _largest(magnitude: Tensor, count: int) -> Tensor:
     return keys.topk(min(count, dimensions), dim=1).indices
 
 
-def _scaled(gradient: Tensor) -> Tensor:
+def scaled_to_one(gradient: Tensor) -> Tensor:
+    """Return each row, shape (N, D), divided by its largest magnitude; slopes that are infinite or no number as in :func:`finite_direction`."""
     # squares of small float32 gradients underflow, so bring the largest entry to 1 first
     largest = gradient.abs().amax(dim=1, keepdim=True)
     if not bool(largest.isfinite().all()):
-        gradient = _finite(gradient)
+        gradient = finite_direction(gradient)
         largest = gradient.abs().amax(dim=1, keepdim=True)
     return gradient / largest.where(largest > 0, torch.ones_like(largest))
 
 
-def _finite(gradient: Tensor) -> Tensor:
+def finite_direction(gradient: Tensor) -> Tensor:
     """Return the direction of gradients in which slopes are infinite, and those alone count, or no number, and count for nothing."""
     infinite = gradient.isinf()
     steepest = infinite.any(dim=1, keepdim=True)

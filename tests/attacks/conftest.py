@@ -29,7 +29,9 @@ class Problem:
         """Return which images no point of the set makes the net get wrong, bool, (N,)."""
         return self.worst_margin(uncertainty_set) > 0
 
-    def worst_margin(self, uncertainty_set: UncertaintySet) -> torch.Tensor:
+    def worst_margin(
+        self, uncertainty_set: UncertaintySet, *, first_pixel_moves: bool = True
+    ) -> torch.Tensor:
         """Least lead of the true class over any other one in ball ∩ box, (N,).
 
         The lead over one class is linear, so steepest ascent within the box is its exact worst.
@@ -39,6 +41,7 @@ class Problem:
         leads = []
         for target in range(len(weight)):
             slope = (weight[target] - weight[self.labels]).view_as(x)
+            slope[:, 0, 0, 0] *= first_pixel_moves
             worst = (slope * uncertainty_set.steepest_ascent(slope, x)).flatten(1).sum(1)
             lead = logits.gather(1, self.labels[:, None])[:, 0] - logits[:, target] - worst
             leads.append(torch.where(self.labels == target, torch.inf, lead))

@@ -145,6 +145,38 @@ def test_a_net_without_gradient_breaks_no_attack(
     assert lies_inside(found, x, ball).all()
 
 
+class WithoutFirstSlope(nn.Module):
+    """A net whose gradient is no number in the first pixel."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.requires_grad:
+            x = x.clone()
+            x.register_hook(self._spoilt)
+        return self.net(x)
+
+    @staticmethod
+    def _spoilt(gradient: torch.Tensor) -> torch.Tensor:
+        gradient = gradient.clone()
+        gradient[:, 0, 0, 0] = torch.nan
+        return gradient
+
+
+@pytest.mark.parametrize("attack", EXACT.values(), ids=EXACT.keys())
+def test_a_slope_that_is_no_number_counts_for_nothing(
+    attack: Attack, ball: NormBall, two_classes: Problem
+) -> None:
+    chosen = (WithoutFirstSlope(two_classes.net), two_classes.images, two_classes.labels)
+    found = robust_accuracy(*chosen, attack, ball, seed=0).state.still_standing
+    margin = two_classes.worst_margin(ball, first_pixel_moves=False)
+    decided = margin.abs() > 1e-4
+    assert 0 < int(found.sum()) < len(found)
+    assert torch.equal(found[decided], (margin > 0)[decided])
+
+
 @pytest.mark.parametrize("attack", [FabTargeted(steps=5), Square(queries=5), Pgd(steps=3)])
 def test_colour_images_that_are_not_square(attack: Attack, ball: NormBall, generator) -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 7 * 11, 4)).eval()
@@ -195,5 +227,7 @@ def test_bad_options_are_refused() -> None:
             make_attack(name, **options)
     with pytest.raises(InputError, match="only once"):
         AutoAttack([Square(), Square()])
+    assert len(AutoAttack(attack for attack in (Square(),)).parts(Point())) == 1
+    assert Pgd(steps=49, relative_step=1 / 49).steps == 49, "they just cross the ball"
     with pytest.raises(InputError, match="attacks hold 'pgd'; they must be attacks themselves"):
         make_attack("autoattack", attacks=["pgd"])

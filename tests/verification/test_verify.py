@@ -196,6 +196,7 @@ def plan(**options) -> Plan:
         ("examined_images", 0, "examined_images is 0"),
         ("examined_steps", 1, "examined_steps is 1; it must be a whole number, at least 2"),
         ("attacks", {}, "attacks is empty; give at least one"),
+        ("attacks", {"autoattack": ONE_STEP}, "'autoattack'; give its balls as autoattack instead"),
         ("attacks", {"pgd": "pgd"}, r"attacks\['pgd'\] is 'pgd'; it must be an attack"),
         ("balls", ("linf",), "balls hold 'linf'; they must be norm balls"),
         ("examined", (Point(),), "examined hold .*; they must be norm balls"),
@@ -415,3 +416,35 @@ def test_a_net_without_numbers_at_attacked_points_is_flagged_or_raises(problem: 
     assert found["measured"] == []
     with pytest.raises(GateError, match="outputs_are_finite"):
         verify(*chosen, plan(on_failure="raise"), seed=0)
+
+
+class FarTrap(Trap):
+    """Gives no numbers far from its images, so only where noise of a ball's full size leads."""
+
+    def __init__(self, net: torch.nn.Module, images: torch.Tensor) -> None:
+        super().__init__(net)
+        self.images = images.flatten(1).float() / 255
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        distance = torch.cdist(x.flatten(1), self.images, p=torch.inf).amin(dim=1, keepdim=True)
+        return self.net(x).masked_fill(distance > 0.059, torch.nan)
+
+
+def test_a_net_without_numbers_at_noise_is_flagged_too(problem: Problem) -> None:
+    trap = FarTrap(problem.net, problem.images)
+    found = verify(trap, problem.images, problem.labels, plan(examined=(BALL,)), seed=0)
+    assert "outputs_are_finite" in found["failed_gates"]
+    assert found["measured"] == []
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_equally_many_steps_the_strongest_counts(
+    problem: Problem, order: tuple[int, int]
+) -> None:
+    # a step of a tenth of the radius leaves what ten of a whole one break; in whatever order they are named
+    both = [("short", Pgd(steps=10, relative_step=0.1)), ("long", Pgd(steps=10, relative_step=1.0))]
+    attacks = dict([both[i] for i in order] + [("longer", Pgd(steps=20, relative_step=0.5))])
+    found = verify(problem.net, problem.images, problem.labels, plan(attacks=attacks), seed=0)
+    left = {row["attack"]: row["accuracy"] for row in found["measured"] if row["epsilon"] == 0.06}
+    said = [gate for gate in found["gates"] if gate["gate"] == "more_steps_never_help"][-1]
+    assert said["measured"] == {"10": min(left["short"], left["long"]), "20": left["longer"]}

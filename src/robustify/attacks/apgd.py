@@ -30,7 +30,7 @@ from robustify.attacks.base import (
 from robustify.attacks.losses import cross_entropy, dlr, targeted_dlr
 from robustify.errors import InputError
 from robustify.limits import require_at_least
-from robustify.uncertainty import L1Ball, LinfBall, NormBall, UncertaintySet
+from robustify.uncertainty import L1Ball, LinfBall, NormBall, UncertaintySet, finite_direction
 
 # momentum: the share of the new step; the rest goes on in the last direction
 _NEW_STEP = 0.75
@@ -384,13 +384,14 @@ class _Sparse(_Search):
         return state
 
     def move(self, state: _State, *, first: bool) -> Tensor:
-        steepness = state.gradient.abs().flatten(1)
+        slopes = finite_direction(state.gradient.flatten(1))
+        steepness = slopes.abs()
         pixels = steepness.shape[1]
         rank = ((1 - state.share) * pixels).clamp(0, pixels - 1).long()
         least = steepness.sort(dim=1).values.gather(1, rank[:, None])
-        signs = state.gradient.sign() * (steepness >= least).view_as(state.gradient)
-        length = signs.abs().flatten(1).sum(dim=1).clamp(min=1)
-        step = per_image(state.step / length) * signs
+        signs = slopes.sign() * (steepness >= least)
+        length = signs.abs().sum(dim=1).clamp(min=1)
+        step = per_image(state.step / length) * signs.view_as(state.gradient)
         return self.ball.project(state.point + step, state.images.clean)
 
     def adapt(self, state: _State, step: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -47,16 +47,16 @@ class AutoAttack(Attack):
 
     name = AUTOATTACK
 
-    def __init__(self, attacks: Sequence[Attack] | None = None) -> None:
-        for attack in attacks or ():
+    def __init__(self, attacks: Iterable[Attack] | None = None) -> None:
+        self._attacks = None if attacks is None else tuple(attacks)
+        for attack in self._attacks or ():
             if not isinstance(attack, Attack):
                 raise InputError(
                     f"attacks hold {shown(attack)}; they must be attacks themselves, as make_attack makes them"
                 )
-        names = [attack.name for attack in attacks] if attacks is not None else ["standard"]
+        names = ["standard"] if self._attacks is None else [attack.name for attack in self._attacks]
         if not names or len(set(names)) < len(names):
             raise InputError(f"attacks are {names}; give at least one, and each only once")
-        self._attacks = None if attacks is None else tuple(attacks)
 
     def parts(self, uncertainty_set: UncertaintySet) -> tuple[Attack, ...]:
         return standard_attacks(uncertainty_set) if self._attacks is None else self._attacks

@@ -23,7 +23,12 @@ from robustify.attacks.base import (
 )
 from robustify.errors import InputError
 from robustify.limits import require_at_least
-from robustify.uncertainty import NormBall, UncertaintySet, perturbation_norm
+from robustify.uncertainty import (
+    NormBall,
+    UncertaintySet,
+    finite_direction,
+    perturbation_norm,
+)
 
 # a distance of zero would make the weights of the two projections undefined
 _SHORTEST = 1e-8
@@ -104,6 +109,7 @@ class FabTargeted(Attack):
         point = x
         for _ in range(self.steps):
             _, gap, slope = ascend(net, point, partial(_difference, labels=labels, targets=targets))
+            slope = finite_direction(slope.flatten(1)).view_as(slope)
             offset = project(point, slope, -gap)
             change = (slope * (x - point)).flatten(1).sum(dim=1)
             from_clean = project(x, slope, -gap - change)

@@ -13,7 +13,7 @@ from robustify.limits import require_at_least
 from robustify.maximisers import SteepestAscent
 from robustify.objectives.base import SetObjective, in_full_precision, require_multiplier
 from robustify.objectives.derivatives import product, pulled_back
-from robustify.uncertainty import Point
+from robustify.uncertainty import Point, scaled_to_one
 
 
 class VirtualAdversarial(SetObjective):
@@ -85,10 +85,7 @@ def _curvature_product(net: nn.Module, x: Tensor, direction: Tensor) -> Tensor:
 
 
 def _normalised(direction: Tensor) -> Tensor:
-    # squares of small float32 numbers underflow, so bring the largest entry to 1 first
-    flat = direction.flatten(1)
-    largest = flat.abs().amax(dim=1, keepdim=True)
-    flat = flat / largest.where(largest > 0, torch.ones_like(largest))
+    flat = scaled_to_one(direction.flatten(1))
     length = flat.norm(dim=1, keepdim=True)
     unit: Tensor = flat / length.where(length > 0, torch.ones_like(length))
     return unit.view_as(direction)

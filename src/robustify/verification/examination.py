@@ -25,9 +25,13 @@ from robustify.levels import size_label
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
-from robustify.measurement.accuracies import predict
 from robustify.uncertainty import NormBall, perturbation_norm
-from robustify.validity import labels_are_in_range, outputs_are_logits, pixels_are_in_range
+from robustify.validity import (
+    labels_are_in_range,
+    outputs_are_finite,
+    outputs_are_logits,
+    pixels_are_in_range,
+)
 from robustify.verdicts import Verdict
 from robustify.verification.gates import (
     answer_is_deterministic,
@@ -279,9 +283,12 @@ class _Inspected:
 
     def _right_on(self, points: Tensor) -> float:
         """Return the share of images that are right both as they are and at these points."""
-        clean = predict(self.net, self.images, batch_size=self.batch_size) == self.labels
-        moved = predict(self.net, points, batch_size=self.batch_size) == self.labels
-        return float((clean & moved).double().mean())
+        return _share(self._right_at(self.images) & self._right_at(points))
+
+    def _right_at(self, points: Tensor) -> Tensor:
+        logits = logits_of(self.net, points, batch_size=self.batch_size)
+        outputs_are_finite(logits).require()
+        return logits.argmax(dim=1) == self.labels
 
     def _noise(self, ball: NormBall) -> Tensor:
         generator = self._generator()

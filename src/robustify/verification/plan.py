@@ -54,6 +54,10 @@ class Plan:
             raise InputError(
                 "attacks is empty; give at least one, or a ball for AutoAttack (autoattack)"
             )
+        if AutoAttack.name in self.attacks:
+            raise InputError(
+                f"attacks holds {AutoAttack.name!r}; give its balls as autoattack instead"
+            )
         for name, attack in self.attacks.items():
             if not isinstance(attack, Attack):
                 raise InputError(

@@ -16,8 +16,8 @@ from robustify.configuration import ALL_ATTACKS
 from robustify.errors import InputError
 from robustify.levels import size_label
 from robustify.uncertainty import NormBall
-from robustify.validity import outputs_are_finite
-from robustify.verdicts import RefusalError, Verdict
+from robustify.verdicts import Verdict
+from robustify.verification.attackable import measured_if_attackable
 from robustify.verification.examination import examine
 from robustify.verification.gates import (
     EDITION,
@@ -72,22 +72,17 @@ def verify(
         raise InputError("there are no images to verify with; the set is empty")
     images, labels = images[: plan.images], labels[: plan.images]
     _require_classes(net, images[:1], plan)
-    verdicts: list[Verdict] = []
-    measured: list[dict[str, Any]] = []
-    try:
-        verdicts = _examine(net, images, labels, plan, source, seed)
-        judge(verdicts, title=title, on_failure=plan.on_failure)
-        if verdicts[0].passed:
-            measured = [
-                row
-                for ball in plan.every_ball()
-                for row in _attack(net, images, labels, plan, ball, seed, title, folder)
-            ]
-    except RefusalError as refusal:
-        # the net's answers are fine where the images are, and not where an attack leads
-        if refusal.verdict.gate != outputs_are_finite.__name__:
-            raise
-        verdicts.append(refusal.verdict)
+    verdicts, measured = measured_if_attackable(
+        lambda: _examine(net, images, labels, plan, source, seed),
+        lambda: [
+            row
+            for ball in plan.every_ball()
+            for row in _attack(net, images, labels, plan, ball, seed, title, folder)
+        ],
+        title=title,
+        on_failure=plan.on_failure,
+    )
+    measured = measured or []
     verdicts += _consistent(measured, plan, len(images))
     judge(verdicts, title=title, on_failure=plan.on_failure)
     return {
@@ -204,11 +199,11 @@ def _consistent(rows: Sequence[dict[str, Any]], plan: Plan, images: int) -> Iter
     table = {(row["attack"], row["norm"], row["epsilon"]): row["accuracy"] for row in rows}
     for norm, epsilon in dict.fromkeys((row["norm"], row["epsilon"]) for row in rows):
         for alike in _alike(plan, steps):
-            by_steps = {
-                steps[name]: table[name, norm, epsilon]
-                for name in alike
-                if (name, norm, epsilon) in table
-            }
+            by_steps: dict[int, float] = {}
+            for name in alike:
+                left = table.get((name, norm, epsilon))
+                if left is not None:
+                    by_steps[steps[name]] = min(left, by_steps.get(steps[name], left))
             if len(by_steps) > 1:
                 yield more_steps_never_help(by_steps, images=images)
         yield from _adaptive_steps(plan, steps, table, (norm, epsilon), images)
@@ -247,7 +242,7 @@ def _broken_by_queries(right: Mapping[str, int]) -> int | None:
 
 
 def _alike(plan: Plan, names: Iterable[str]) -> list[list[str]]:
-    """Return the PGD attacks in groups that differ in nothing but their steps and the length of one."""
+    """Return the PGD attacks in groups that differ in nothing but their steps and the length of one; of equally many steps the strongest counts."""
     groups: dict[tuple[int, bool], list[str]] = {}
     for name in names:
         attack = cast(Pgd, plan.attacks[name])

@@ -26,7 +26,8 @@ def attack_net(
     """Return the net's accuracy under projected gradient descent and the share of certified images, by epsilon.
 
     What is certified is left out for nets that :mod:`robustify.intervals` has no rules for. ``failed_gates`` says
-    whether the attack is to be believed: the sanity gates look at the net in the smallest of the balls.
+    whether the attack is to be believed: the sanity gates look at the net in the smallest of the balls. A net whose
+    outputs can't be attacked has no accuracies.
 
     Args:
         model: the net.
@@ -48,8 +49,9 @@ def attack_net(
     from robustify.machine.devices import choose_device
     from robustify.measurement.certification import certified_accuracy
     from robustify.uncertainty import LinfBall
+    from robustify.verification.attackable import measured_if_attackable
     from robustify.verification.examination import examine
-    from robustify.verification.gates import failures, judge
+    from robustify.verification.gates import failures
 
     keep_freed_memory()
     options, strictness = ProjectedGradientAttack(**pgd), Verification(**verification)
@@ -60,28 +62,32 @@ def attack_net(
     net = model.net.to(choose_device(device))
     images = test_data.tensors["images"][: options.images]
     labels = test_data.tensors["labels"][: options.images]
-    verdicts = examine(
-        net,
-        images[: gates.images],
-        labels[: gates.images],
-        LinfBall(radius=min(options.epsilons)),
-        source=source.net if source else None,
-        steps=gates.steps,
-        largest_share_of_zero_gradients=strictness.largest_share_of_zero_gradients,
-        seed=seed,
-    )
-    judge(verdicts, title=title, on_failure=strictness.on_failure)
     balls = {f"{epsilon:.6g}": LinfBall(radius=epsilon) for epsilon in options.epsilons}
-    return {
-        "images": len(images),
-        "pgd_accuracy": {
-            epsilon: robust_accuracy(net, images, labels, attack, ball, seed=seed).robust_accuracy
+    chosen = (net, images, labels)
+    verdicts, under_attack = measured_if_attackable(
+        lambda: examine(
+            net,
+            images[: gates.images],
+            labels[: gates.images],
+            LinfBall(radius=min(options.epsilons)),
+            source=source.net if source else None,
+            steps=gates.steps,
+            largest_share_of_zero_gradients=strictness.largest_share_of_zero_gradients,
+            seed=seed,
+        ),
+        lambda: {
+            epsilon: robust_accuracy(*chosen, attack, ball, seed=seed).robust_accuracy
             for epsilon, ball in balls.items()
         },
+        title=title,
+        on_failure=strictness.on_failure,
+    )
+    provable = balls if under_attack is not None and has_bounds(net) else {}
+    return {
+        "images": len(images),
+        "pgd_accuracy": under_attack or {},
         "certified_accuracy": {
-            epsilon: certified_accuracy(net, images, labels, ball)
-            for epsilon, ball in balls.items()
-            if has_bounds(net)
+            epsilon: certified_accuracy(*chosen, ball) for epsilon, ball in provable.items()
         },
         "failed_gates": failures(verdicts),
     }
