@@ -152,7 +152,7 @@ def _convolution(layer: nn.Module, values: Interval) -> Interval:
 
 def _batch_norm(layer: nn.Module, values: Interval) -> Interval:
     layer = cast(nn.BatchNorm2d, layer)
-    if layer.training or layer.running_var is None:
+    if layer.training:
         raise InputError("batch normalisation has a bound in eval mode only")
     scale = (layer.running_var + layer.eps).rsqrt()
     if layer.weight is not None:
@@ -183,7 +183,9 @@ _RULES: tuple[tuple[tuple[type[nn.Module], ...], Rule], ...] = (
 
 def _find_rule(layer: nn.Module) -> Rule | None:
     """Return the rule of a layer that computes just what its kind does: not one with a forward of its own, or with hooks."""
-    if _is_altered(layer):
+    # without running statistics batch normalisation mixes the images of a batch in eval mode, too
+    mixes = isinstance(layer, nn.BatchNorm2d) and layer.running_var is None
+    if mixes or _is_altered(layer):
         return None
     forward = type(layer).forward
     return next(

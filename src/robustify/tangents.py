@@ -137,7 +137,8 @@ def clipping_loss(
 
     Returns:
         ``clipped_length``, the mean l2 norm of the clipped step as a share of the radius, and
-        ``off_plane``, the mean share of the clipped step's own norm that is orthogonal to the plane.
+        ``off_plane``, the mean share of the clipped step's own norm that is orthogonal to the plane;
+        0 if no step went anywhere.
     """
     require_bytes(images)
     device = device_of(net)
@@ -155,5 +156,5 @@ def clipping_loss(
             shares.append((step - ball.onto_plane(step)).norm(dim=1)[moved] / length[moved])
     return {
         "clipped_length": float(torch.cat(lengths).mean()),
-        "off_plane": float(torch.cat(shares).mean()),
+        "off_plane": float(share.mean()) if len(share := torch.cat(shares)) else 0.0,
     }

@@ -476,7 +476,7 @@ def _soft_threshold(offset: Tensor, room: Tensor, budget: float) -> Tensor:
 
 def _moved(offset: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
     """Return offsets and rooms, float64, of as many pixels as have room where most do."""
-    count = max(int((room > 0).sum(dim=1).max()), 1)
+    count = max((room > 0).sum(dim=1).tolist(), default=0) or 1
     # l1 attacks move few pixels, and all that is sorted is what moved
     if 2 * count < room.shape[1]:
         places = torch.where(room > 0, offset, 0).topk(count, dim=1).indices

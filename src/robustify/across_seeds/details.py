@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from robustify.across_seeds.agreement import Key
 from robustify.configuration import ALL_ATTACKS, BASELINE, CONTROL, POINT, Net
 from robustify.recipes import asked_for
-from robustify.significance import Right, compare, over_seeds
+from robustify.significance import Right, by_image, compare, over_seeds
 
 _BOOTSTRAP_SEED = 1
 BEST = "linf"
@@ -88,14 +89,28 @@ def _attacked(verifications: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def best_on_stored_set(rights: list[dict[str, Right]], nets: list[str]) -> dict[str, Any]:
-    """Return the paired tests of the l∞ net against every other robust net on the stored set, a seed each."""
+def best_on_stored_set(
+    rights: list[dict[str, Right]], sources: list[npt.NDArray[Any]], nets: list[str]
+) -> dict[str, Any]:
+    """Return the paired tests of the l∞ net against every other robust net on the stored set, a seed each.
+
+    Args:
+        rights: for each seed, by net, which examples it has right.
+        sources: for each seed, the image that each example was made of.
+        nets: their names.
+    """
     generator = np.random.default_rng(_BOOTSTRAP_SEED)
     others = [net for net in nets if net not in (BASELINE, CONTROL, BEST)]
     if BEST not in nets:
         return {}
     return {
-        net: [asdict(compare(right[BEST], right[net], generator=generator)) for right in rights]
+        net: [
+            {
+                **asdict(compare(right[BEST], right[net], generator=generator)),
+                "by_image": by_image(right[BEST], right[net], images),
+            }
+            for right, images in zip(rights, sources, strict=True)
+        ]
         for net in others
     }
 

@@ -55,6 +55,7 @@ def gather(
         for seed in seeds
     ]
     on_stored_set = [_on_stored_set(measured, seed, nets) for seed in seeds]
+    sources = [measured[seed, "", "adversarial_set"].tensors["source"].numpy() for seed in seeds]
     details = {
         "title": settings["title"],
         "environment": settings["environment"],
@@ -75,7 +76,7 @@ def gather(
             }
             for net in nets
         },
-        "best_on_adversarial_set": best_on_stored_set(on_stored_set, nets),
+        "best_on_adversarial_set": best_on_stored_set(on_stored_set, sources, nets),
         "single_pixel": [
             measured[seed, "", "single_pixel"]
             for seed in seeds
@@ -84,7 +85,6 @@ def gather(
         "transfer": dict(transfer),
         "paper": settings["paper"],
     }
-    sources = [measured[seed, "", "adversarial_set"].tensors["source"].numpy() for seed in seeds]
     summary = summarise(seeds, on_test_set, on_stored_set, sources)
     # they are two files, and a process may end between them
     return summary, {**details, "summary_sha256": configuration_sha256(summary)}

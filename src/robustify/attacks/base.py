@@ -43,7 +43,7 @@ class Attack(ABC):
 
         Args:
             net: maps images to logits; the caller has put it in eval mode.
-            x: clean images, float32, shape (N, C, H, W), values in [0, 1].
+            x: clean images, in the net's own numbers (float32 as a rule), shape (N, C, H, W), values in [0, 1].
             labels: true classes, int64, shape (N,).
             uncertainty_set: a norm ball; the box is respected whatever its step.
             generator: source of whatever is random, on the device of ``x``.

@@ -11,10 +11,11 @@ from types import FrameType
 
 from kedro.framework.hooks import hook_impl
 
+from robustify.hooks.ending import EndsWithRun
 from robustify.machine.interruption import SIGNALS
 
 
-class CleanTermination:
+class CleanTermination(EndsWithRun):
     """Ends the process with 128 + signal; what was unfinished is marked so in MLflow.
 
     A training that is going on answers the signal itself: it stores its state first.
@@ -39,6 +40,11 @@ class CleanTermination:
     def on_pipeline_error(self) -> None:
         """Leave signals to whoever comes next."""
         self._restore()
+
+    def end(self) -> None:
+        """Leave signals to a notebook or script that goes on after a run that was stopped or refused."""
+        if not _is_command("run"):
+            self._restore()
 
     def _answer(self) -> None:
         if threading.current_thread() is threading.main_thread():

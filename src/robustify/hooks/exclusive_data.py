@@ -11,10 +11,11 @@ from kedro.pipeline import Pipeline
 
 from robustify.errors import InputError
 from robustify.files.exclusive import exclusive
+from robustify.hooks.ending import EndsWithRun
 from robustify.hooks.experiments import experiments_in
 
 
-class ExclusiveData:
+class ExclusiveData(EndsWithRun):
     """Holds a lock on every experiment of the run."""
 
     def __init__(self) -> None:
@@ -27,18 +28,8 @@ class ExclusiveData:
             self._held.enter_context(exclusive(experiments_in(pipeline)))
         except InputError as error:
             raise ClickException(str(error)) from error
-        try:
-            return (yield)
-        except BaseException:
-            self._held.close()
-            raise
+        return (yield)
 
-    @hook_impl(tryfirst=True)
-    def after_pipeline_run(self) -> None:
-        """Free the data."""
-        self._held.close()
-
-    @hook_impl(tryfirst=True)
-    def on_pipeline_error(self) -> None:
+    def end(self) -> None:
         """Free the data."""
         self._held.close()

@@ -65,7 +65,7 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 def full_precision() -> Iterator[None]:
     """Compute in true float32, outside any autocast, and on a GPU by algorithms that give the same bits each time."""
     with (
-        _in_ieee_float32(),
+        ieee_float32(),
         _repeatable_convolutions(),
         torch.autocast("cpu", enabled=False),
         torch.autocast("cuda", enabled=False),
@@ -74,7 +74,8 @@ def full_precision() -> Iterator[None]:
 
 
 @contextmanager
-def _in_ieee_float32() -> Iterator[None]:
+def ieee_float32() -> Iterator[None]:
+    """Let float32 be float32: by default a GPU convolves it in TF32, whose numbers have 10 bits where float32's have 23."""
     backends: Any = torch.backends
     groups = (backends, backends.cudnn, backends.mkldnn)
     operators = (

@@ -39,7 +39,7 @@ def predict(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -> 
     require_at_least(1, batch_size=batch_size)
     with evaluation_mode(net), full_precision():
         classes = [class_of(net, pixels(batch, net)).cpu() for batch in images.split(batch_size)]
-    return torch.cat(classes) if classes else torch.empty(0, dtype=torch.int64)
+    return torch.cat(classes)
 
 
 def accuracy(net: nn.Module, images: Tensor, labels: Tensor) -> float:
@@ -55,7 +55,7 @@ def accuracy(net: nn.Module, images: Tensor, labels: Tensor) -> float:
             or isn't of shape (images, classes).
     """
     require_measurable(net, images, labels)
-    return float((predict(net, images) == labels).double().mean())
+    return float((predict(net, images) == labels.cpu()).double().mean())
 
 
 def epsilon_sweep(

@@ -23,7 +23,7 @@ class AdversarialExamples:
     """Perturbed images that a net gets wrong though it has their originals right.
 
     Attributes:
-        images: float32 in [0, 1], shape (N, C, H, W).
+        images: float32 in [0, 1], but where a set's step is ``unclipped``, shape (N, C, H, W).
         labels: true classes, int64, shape (N,).
         source: index of each original among the images attacked, int64, shape (N,).
         prediction: the attacked net's class of each example, int64, shape (N,).
@@ -111,7 +111,7 @@ def attack(
                         .cpu(),
                     }
                 )
-    return _still_wrong(net, _join(found))
+    return _still_wrong(net, _join(found), batch_size)
 
 
 def survives_rounding(net: nn.Module, examples: AdversarialExamples) -> Tensor:
@@ -158,9 +158,11 @@ def _join(found: Mapping[str, list[dict[str, Tensor]]]) -> AdversarialExamples:
     return AdversarialExamples(**columns, norm=norm, norms=tuple(found))
 
 
-def _still_wrong(net: nn.Module, examples: AdversarialExamples) -> AdversarialExamples:
+def _still_wrong(
+    net: nn.Module, examples: AdversarialExamples, batch_size: int
+) -> AdversarialExamples:
     # in a batch of other examples the last bits of a logit may differ, and a near-tie with them
-    wrong = predict(net, examples.images) != examples.labels
+    wrong = predict(net, examples.images, batch_size=batch_size) != examples.labels
     columns = {
         field.name: getattr(examples, field.name)[wrong]
         for field in fields(examples)

@@ -7,14 +7,12 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from robustify.answers import device_of, logits_of
+from robustify.answers import BATCH_SIZE, device_of, logits_of
 from robustify.errors import InputError
 from robustify.intervals import interval_of, largest_margins
 from robustify.limits import require_at_least
 from robustify.uncertainty import LinfBall
 from robustify.validity import labels_are_in_range, require_bytes
-
-BATCH_SIZE = 500
 
 
 def certified_accuracy(

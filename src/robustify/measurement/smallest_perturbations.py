@@ -128,7 +128,7 @@ def smallest_perturbations(
                 ],
                 passes,
             )
-    return _smallest(net, x, y, targets, solved, pairs.shape[1])
+    return _smallest(net, x, y, targets, solved, pairs.shape[1], batch_size)
 
 
 @dataclass(frozen=True)
@@ -329,6 +329,7 @@ def _smallest(
     targets: Tensor | None,
     solved: list[_Solution],
     tried: int,
+    batch_size: int,
 ) -> SmallestPerturbations:
     norms = np.array([solution.norm for solution in solved]).reshape(-1, tried)
     chosen = np.where(np.isnan(norms), np.inf, norms).argmin(axis=1)
@@ -337,7 +338,7 @@ def _smallest(
     for row, winner in enumerate(winners):
         if winner is not NOTHING:
             perturbed[row] = torch.from_numpy(winner.point).to(x).view_as(x[row])
-    prediction = predict(net, perturbed)
+    prediction = predict(net, perturbed, batch_size=batch_size)
     found = (
         prediction != labels.cpu() if targets is None else prediction == targets.cpu()
     ) & torch.tensor([winner is not NOTHING for winner in winners])

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn import functional
 
+from robustify.errors import InputError
+
 # rows and columns of a block: as many pixels as a vector register holds floats, since more would multiply zeros
 BLOCK = (4, 2) if torch.backends.cpu.get_cpu_capability() == "AVX2" else (4, 4)
 
@@ -24,16 +26,22 @@ class ImageConvolution(nn.Conv2d):
         in_channels: of the images.
         out_channels: number of filters.
         kernel_size: side of the filters; odd.
+
+    Raises:
+        InputError: if the side is even.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        if kernel_size % 2 == 0:
+            raise InputError(f"kernel_size is {kernel_size}; it must be odd")
         super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolved images, shape (N, out_channels, H, W)."""
         in_forward_mode = forward_ad.unpack_dual(x).tangent is not None
         whole = x.shape[2] % BLOCK[0] == x.shape[3] % BLOCK[1] == 0
-        if not x.requires_grad or in_forward_mode or not whole:
+        elsewhere = x.device.type != "cpu"
+        if elsewhere or not x.requires_grad or in_forward_mode or not whole:
             return super().forward(x)
         # the weights' gradient stays the library's, and isn't computed where only the images' is asked for
         return cast(Tensor, _InputGradient.apply(super().forward(x.detach()), x, self.weight))

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from robustify.reporting.figures import STYLE, adversarial_grid, line_of
+from robustify.reporting.figures import STYLE, adversarial_grid, lines_of
 from robustify.reporting.gallery import COLUMNS
 from robustify.reporting.shares import percent
 from robustify.storage import Tensors
@@ -64,13 +64,13 @@ def distances_figure(found: Mapping[str, Tensors], title: str) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 4.2), layout="constrained")
         axes = figure.subplots()
-        reach = 0.0
+        reach, looks = 0.0, lines_of(found)
         for net, perturbations in found.items():
             norms = np.sort(_norms_of_right(perturbations))
             images = len(perturbations.tensors["labels"])
             finite = norms[np.isfinite(norms)]
             kept = 100 * (len(norms) - np.arange(len(finite) + 1)) / images
-            axes.step([0.0, *finite], kept, where="post", **line_of(net))
+            axes.step([0.0, *finite], kept, where="post", **looks[net])
             reach = max(reach, *finite, 0.0)
         axes.set(
             xlabel="l2 norm of the smallest perturbation found, on the [0, 1] scale",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -64,11 +64,12 @@ def accuracy_versus_epsilon(sweep: pd.DataFrame, clean: Mapping[str, float], tit
     with matplotlib.rc_context(STYLE):
         figure, axes = _canvas(6.4, 4.2)
         levels = float(sweep["epsilon"].max()) < SMALL_EPSILON
+        looks = lines_of(sweep["net"])
         for net, rows in sweep.groupby("net", sort=False):
             rows = rows.sort_values("epsilon")
             epsilon = [0, *rows["epsilon"] * (255 if levels else 1)]
             accuracy = [100 * clean[str(net)], *100 * rows["accuracy"]]
-            axes.plot(epsilon, accuracy, ms=4, **line_of(str(net)))
+            axes.plot(epsilon, accuracy, ms=4, **looks[str(net)])
         axes.set(
             xlabel="ε: largest change of a pixel, "
             + ("in levels of 255" if levels else "on the [0, 1] scale"),
@@ -93,6 +94,7 @@ def accuracy_under_attacks(rows: pd.DataFrame, title: str) -> Figure:
     columns = min(len(attacks), _ATTACKS_A_LINE)
     levels = set(rows["norm"]) == {"linf"} and float(rows["epsilon"].max()) < SMALL_EPSILON
     lines = math.ceil(len(attacks) / columns)
+    looks = lines_of(rows["net"])
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(3.1 * columns, 6.4), 2.7 * lines + 0.9), layout="constrained")
         grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
@@ -105,7 +107,7 @@ def accuracy_under_attacks(rows: pd.DataFrame, title: str) -> Figure:
                 epsilons = [0.0, *points["epsilon"] * (255 if levels else 1)]
                 shares = [points["clean_accuracy"].iloc[0], *points["accuracy"]]
                 percent = [100 * share for share in shares]
-                axes.plot(epsilons, percent, ms=3, **line_of(str(net)))
+                axes.plot(epsilons, percent, ms=3, **looks[str(net)])
             axes.set(ylim=(0, 101))
             axes.set_title(attack_label(attack), fontsize=10)
             axes.set_xlim(left=0)
@@ -133,8 +135,9 @@ def accuracy_versus_epoch(curves: pd.DataFrame, title: str) -> Figure:
     """
     with matplotlib.rc_context(STYLE):
         figure, axes = _canvas(6.4, 4.2)
+        looks = lines_of(curves["net"])
         for net, rows in curves.groupby("net", sort=False):
-            axes.plot(rows["epoch"], 100 * rows["test_accuracy"], ms=4, **line_of(str(net)))
+            axes.plot(rows["epoch"], 100 * rows["test_accuracy"], ms=4, **looks[str(net)])
         # the first epochs would squeeze everything else into a line
         lowest = 100 * float(curves.groupby("net")["test_accuracy"].median().min())
         top = 100 * float(curves["test_accuracy"].max())
@@ -162,7 +165,7 @@ def adversarial_grid(
 
     Args:
         clean: in [0, 1], shape (N, C, H, W).
-        adversarial: in [0, 1], shape (N, C, H, W).
+        adversarial: shape (N, C, H, W); what lies outside [0, 1] is shown as black or white.
         before: the net's class of each clean image.
         after: the net's class of each adversarial example.
         norms: uncertainty set of each example.
@@ -231,15 +234,26 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def line_of(net: str) -> dict[str, Any]:
-    """Return how a net's line looks in every figure, as keyword arguments of ``plot``."""
-    other = sum(map(ord, net)) % len(_MORE_COLOURS)
+def lines_of(nets: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return how each net's line looks in a figure of these nets, as keyword arguments of ``plot``, by net."""
+    listed = list(dict.fromkeys(nets))
+    others = [net for net in listed if net not in NET_COLOURS]
+    count = len(_MORE_COLOURS)
+    # of four neighbours no two share colour or marker, of sixteen none both
+    looks = {
+        net: (_MORE_MARKERS[(i + i // count) % count], _MORE_COLOURS[i % count])
+        for i, net in enumerate(others)
+    }
+    looks |= {net: (_MARKERS[net], colour) for net, colour in NET_COLOURS.items()}
     return {
-        "color": NET_COLOURS.get(net, _MORE_COLOURS[other]),
-        "marker": _MARKERS.get(net, _MORE_MARKERS[other]),
-        "label": NET_LABELS.get(net, net),
-        "lw": 1.8,
-        "ls": "--" if net == "control" else "-",
+        net: {
+            "color": looks[net][1],
+            "marker": looks[net][0],
+            "label": NET_LABELS.get(net, net),
+            "lw": 1.8,
+            "ls": "--" if net == "control" else "-",
+        }
+        for net in listed
     }
 
 

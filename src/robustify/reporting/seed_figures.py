@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from robustify.reporting.figures import SMALL_EPSILON, STYLE, line_of
+from robustify.reporting.figures import SMALL_EPSILON, STYLE, lines_of
 from robustify.reporting.titles import experiment_title
 
 _NORMS = {"linf": "$\\ell_\\infty$", "l2": "$\\ell_2$", "l1": "$\\ell_1$"}
@@ -31,6 +31,7 @@ def accuracy_versus_epsilon(details: Mapping[str, Any]) -> Figure:
     """
     nets = details["nets"]
     first = next(iter(nets.values()))
+    looks = lines_of(nets)
     norms = ["linf", *(norm for norm in ("l2", "l1") if norm in first["steps"])]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(1.2 + 3.4 * len(norms), 4.1), layout="constrained")
@@ -42,7 +43,7 @@ def accuracy_versus_epsilon(details: Mapping[str, Any]) -> Figure:
                 clean = measured["clean" if norm == "linf" else "step_clean"]["values"]
                 _band(
                     axes,
-                    net,
+                    looks[net],
                     [0.0, *(float(epsilon) * (255 if levels else 1) for epsilon in sweep)],
                     [clean, *(accuracy["values"] for accuracy in sweep.values())],
                 )
@@ -70,13 +71,14 @@ def learning_curves(details: Mapping[str, Any]) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 4.3), layout="constrained")
         by_epoch, by_second = figure.subplots(1, 2, sharey=True)
+        looks = lines_of(nets)
         for net, measured in nets.items():
             accuracies = _side_by_side(measured["curves"]["test_accuracy"]).T
             epochs = np.arange(1, len(accuracies) + 1)
             # other work on the machine stretches single epochs severalfold
             seconds = np.nanmedian(_side_by_side(measured["curves"]["seconds"]))
-            _band(by_epoch, net, epochs, accuracies)
-            _band(by_second, net, epochs * seconds, accuracies)
+            _band(by_epoch, looks[net], epochs, accuracies)
+            _band(by_second, looks[net], epochs * seconds, accuracies)
         by_epoch.set(xlabel="epoch", ylabel="test accuracy (%)", ylim=_limits(nets.values()))
         by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         by_second.set(xlabel="seconds of training (epochs × the net's median one)")
@@ -89,12 +91,14 @@ def learning_curves(details: Mapping[str, Any]) -> Figure:
 
 
 def _band(
-    axes: Axes, net: str, places: Iterable[float], accuracies: Iterable[Iterable[float]]
+    axes: Axes,
+    style: Mapping[str, Any],
+    places: Iterable[float],
+    accuracies: Iterable[Iterable[float]],
 ) -> None:
     """Draw one net: at each place the mean over seeds, in per cent, and its standard deviation; NaN is no value."""
     shares = 100 * np.asarray([list(of_seeds) for of_seeds in accuracies], dtype=float)
     positions, mean = list(places), np.nanmean(shares, axis=1)
-    style = line_of(net)
     dense = len(positions) > _MANY
     axes.plot(
         positions,

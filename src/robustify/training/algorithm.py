@@ -13,7 +13,7 @@ from tqdm import tqdm
 from robustify.answers import logits_of
 from robustify.errors import InputError
 from robustify.machine.allocator import keep_freed_memory
-from robustify.machine.devices import choose_device
+from robustify.machine.devices import choose_device, ieee_float32
 from robustify.machine.interruption import Interruption
 from robustify.machine.shortage import is_memory_shortage
 from robustify.objectives import Objective, SetObjective
@@ -51,7 +51,7 @@ def train(
 ) -> list[Epoch]:
     """Train the net by Algorithm 1 and leave it in eval mode on ``device``.
 
-    It starts from scratch, or where ``checkpoints`` left it, with the same result to the bit. On the first
+    It starts from scratch, or where ``checkpoints`` left it, on a CPU with the same result to the bit. On the first
     Ctrl-C it ends the step at hand, stores its state and stops. The process keeps freed memory from then on, see
     :func:`robustify.machine.allocator.keep_freed_memory`.
 
@@ -96,6 +96,7 @@ def train(
     with (
         _seeded_global_generator(course.global_seed, device),
         _shortage_named(title, recipe),
+        ieee_float32(),
         Interruption() as interruption,
         tqdm(total=recipe.epochs * course.steps, desc=title, unit="step", mininterval=1) as bar,
     ):
@@ -202,7 +203,7 @@ def _check_loss(course: Course, checkpoints: Checkpoints | None, title: str) -> 
     good = checkpoints.latest_path() if checkpoints else None
     raise DivergenceError(
         f"{title}: the loss diverges (it isn't finite, or above {LARGEST_LOSS:.0f}) from step {step} of epoch {len(course.records) + 1} on; lower the "
-        f"optimiser's learning_rate or the set's radius (last good checkpoint: {good or 'none'})"
+        f"optimiser's learning_rate or the set's radius, or let it grow (radius_warmup; last good checkpoint: {good or 'none'})"
     )
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from robustify.errors import InputError
+
 
 def translate(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     """Shift every image by up to ``pixels`` in each direction, its border continued by reflection.
@@ -17,10 +19,17 @@ def translate(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor
 
     Returns:
         Shifted images, shape (N, C, H, W).
+
+    Raises:
+        InputError: if the images are too small to be continued by so many pixels.
     """
     if pixels == 0:
         return images
     height, width = images.shape[2:]
+    if pixels >= min(height, width):
+        raise InputError(
+            f"translation is {pixels}; images are {min(height, width)} pixels wide, so at most {min(height, width) - 1}"
+        )
     places = 2 * pixels + 1
     drawn = torch.randint(places**2, (len(images),), generator=generator)
     shifted = torch.empty_like(images)

@@ -153,7 +153,7 @@ class Course:
         return self.records[-1]
 
     def state(self) -> Tensors:
-        """Return all that is needed to go on from here with the same result to the bit."""
+        """Return all that is needed to go on from here, on a CPU with the same result to the bit."""
         optimisers, rates = self._descent.state()
         generators = {
             "generator.epoch": self._generator_at_start,

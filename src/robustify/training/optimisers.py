@@ -33,7 +33,13 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Take one descent step on every filter that has a gradient."""
+        """Take one descent step on every filter that has a gradient.
+
+        Raises:
+            InputError: for a closure, which would never be called.
+        """
+        if closure is not None:
+            raise InputError("Muon takes no closure; call backward before step")
         for group in self.param_groups:
             for filters in group["params"]:
                 if filters.grad is not None:
@@ -47,7 +53,8 @@ class Muon(Optimizer):
         velocity = state["velocity"]
         velocity.mul_(momentum).add_(gradient)
         direction = velocity.mul(momentum).add_(gradient)
-        filters.mul_(len(filters) ** 0.5 / filters.norm())
+        # a bank of zeros has no direction to be scaled to
+        filters.mul_(len(filters) ** 0.5 / filters.norm().clamp(min=1e-12))
         update = orthogonalise(direction.flatten(1)).view(filters.shape)
         filters.add_(update, alpha=-lr)
 
@@ -146,10 +153,7 @@ def make_descent(
     _require_in_range(given)
     chosen = schedule or {"name": "triangle"}
     left = {key: value for key, value in chosen.items() if value is not None}
-    try:
-        factor = make_schedule(steps=steps, steps_per_epoch=steps_per_epoch, **left)
-    except TypeError as error:
-        raise InputError(f"schedule {chosen}: {error}") from error
+    factor = make_schedule(steps=steps, steps_per_epoch=steps_per_epoch, **left)
     try:
         optimisers = OPTIMISERS[name](net, **given)
     except InputError:

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Any
 
 from robustify.errors import InputError
 from robustify.limits import require_at_least
 
-ScheduleName = Literal["triangle", "constant", "halving"]
+# of the learning rate, at each step
+Factor = Callable[[int], float]
 
 
-def make_schedule(
-    *,
-    name: str,
-    steps: int,
-    steps_per_epoch: int,
-    warmup: float = 0.0,
-    epochs_per_halving: int = 25,
-) -> Callable[[int], float]:
+def make_schedule(*, name: str, steps: int, steps_per_epoch: int, **options: Any) -> Factor:
     """Return the learning rate's factor at each step.
 
     ``triangle`` rises linearly over the share ``warmup`` of the training and falls linearly to
@@ -28,23 +22,37 @@ def make_schedule(
         name: of the schedule.
         steps: of the whole training.
         steps_per_epoch: of one epoch, the last batch counted.
-        warmup: share of the training, in [0, 1).
-        epochs_per_halving: at least 1.
+        options: of that schedule: ``warmup``, in [0, 1), 0 if left out; ``epochs_per_halving``, at least 1, 25 if left out.
 
     Raises:
-        InputError: for an unknown name or a value out of range.
+        InputError: for an unknown name or option, or a value out of range.
     """
+    if name not in SCHEDULES:
+        raise InputError(f"schedule {name!r} is unknown; known: {', '.join(SCHEDULES)}")
+    try:
+        return SCHEDULES[name](steps=steps, steps_per_epoch=steps_per_epoch, **options)
+    except TypeError as error:
+        raise InputError(f"schedule {name!r} with options {options}: {error}") from error
+
+
+def _triangle(*, steps: int, steps_per_epoch: int, warmup: float = 0.0) -> Factor:
     if not 0 <= warmup < 1:
         raise InputError(f"warmup is {warmup}; it must be in [0, 1)")
+    peak = warmup * steps
+    return lambda step: min((step + 1) / (peak + 1), (steps - step) / max(steps - peak, 1))
+
+
+def _constant(*, steps: int, steps_per_epoch: int) -> Factor:
+    return lambda step: 1.0
+
+
+def _halving(*, steps: int, steps_per_epoch: int, epochs_per_halving: int = 25) -> Factor:
     require_at_least(1, epochs_per_halving=epochs_per_halving)
-    if name == "constant":
-        return lambda step: 1.0
-    if name == "halving":
-        return lambda step: 0.5 ** (step // (steps_per_epoch * epochs_per_halving))
-    if name == "triangle":
-        peak = warmup * steps
-        return lambda step: min((step + 1) / (peak + 1), (steps - step) / max(steps - peak, 1))
-    raise InputError(f"schedule {name!r} is unknown; known: {', '.join(SCHEDULES)}")
+    return lambda step: 0.5 ** (step // (steps_per_epoch * epochs_per_halving))
 
 
-SCHEDULES = dict.fromkeys(get_args(ScheduleName), make_schedule)
+SCHEDULES: dict[str, Callable[..., Factor]] = {
+    "triangle": _triangle,
+    "constant": _constant,
+    "halving": _halving,
+}

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from robustify.answers import device_of, pixels
+from robustify.answers import BATCH_SIZE, device_of, pixels
 from robustify.errors import InputError
 from robustify.limits import require_at_least, require_reach, require_relative_step
 from robustify.machine.devices import full_precision
@@ -29,7 +29,6 @@ Keep = Literal["last", "best"]
 ACTIONS: tuple[Action, ...] = ("warn", "stop", "restore")
 KEEPS: tuple[Keep, ...] = ("last", "best")
 
-_BATCH_SIZE = 500
 # the random starts are the same after every epoch, so that epochs can be compared
 _SEED = 0
 
@@ -133,7 +132,7 @@ def look(
     right = [0] * len(attacks)
     generator = torch.Generator(device).manual_seed(_SEED)
     with evaluation_mode(net), full_precision():
-        for batch, y in zip(images.split(_BATCH_SIZE), labels.split(_BATCH_SIZE), strict=True):
+        for batch, y in zip(images.split(BATCH_SIZE), labels.split(BATCH_SIZE), strict=True):
             x, y = pixels(batch, net), y.to(device)
             for position, attack in enumerate(attacks):
                 worst = x
