@@ -237,8 +237,17 @@ def replaced(layer: nn.Module) -> nn.Module:
         Skipping(nn.Conv2d(1, 1, 3, padding=1)),
         hooked(nn.Conv2d(1, 1, 3, padding=1)),
         hooked(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1))),
+        nn.BatchNorm2d(1, track_running_stats=False),
     ],
-    ids=["replaced", "replaced of a row", "own forward", "skip", "hook", "hook of a row"],
+    ids=[
+        "replaced",
+        "replaced of a row",
+        "own forward",
+        "skip",
+        "hook",
+        "hook of a row",
+        "statistics of a batch",
+    ],
 )
 def test_what_computes_something_else_than_its_kind_has_no_bound(odd: nn.Module) -> None:
     net = nn.Sequential(odd, nn.ReLU(), nn.Flatten(), nn.Linear(36, 5)).eval()

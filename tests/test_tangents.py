@@ -123,6 +123,15 @@ def test_what_clipping_takes_off_the_plane() -> None:
     assert 0.2 < losses["black"]["off_plane"] < 0.95
 
 
+def test_steps_that_go_nowhere_lose_nothing_to_clipping() -> None:
+    images, labels = pictures()
+    planes = TangentPlanes(images, nearest_neighbours(images, labels, 4), dimension=2)
+    flat = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(images[0].numel(), 3)).eval()
+    torch.nn.init.zeros_(flat[1].weight)
+    found = clipping_loss(flat, images, labels, planes, radius=1.0)
+    assert found == {"clipped_length": 0.0, "off_plane": 0.0}
+
+
 def test_bad_values_are_refused() -> None:
     images, labels = pictures()
     planes = TangentPlanes(images, nearest_neighbours(images, labels, 4), dimension=2)

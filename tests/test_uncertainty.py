@@ -366,6 +366,14 @@ def test_samples_come_from_the_generator_alone(norm: str) -> None:
     assert not torch.equal(samples[0], ball.sample(x, torch.Generator().manual_seed(8)))
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_no_images_are_no_mistake(norm: str) -> None:
+    ball, x = make_uncertainty_set(norm, radius=0.3), torch.empty(0, 1, 2, 2)
+    assert ball.steepest_ascent(x, x).shape == x.shape
+    assert ball.project(x, x).shape == x.shape
+    assert ball.sample(x, torch.Generator()).shape == x.shape
+
+
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_a_sample_has_the_type_of_its_image(norm: str, dtype: torch.dtype) -> None:

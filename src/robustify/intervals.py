@@ -154,7 +154,8 @@ def _batch_norm(layer: nn.Module, values: Interval) -> Interval:
     layer = cast(nn.BatchNorm2d, layer)
     if layer.training:
         raise InputError("batch normalisation has a bound in eval mode only")
-    scale = (layer.running_var + layer.eps).rsqrt()
+    # without them a layer has no rule
+    scale = (cast(Tensor, layer.running_var) + layer.eps).rsqrt()
     if layer.weight is not None:
         scale = scale * layer.weight.abs()
     return _around(layer(values.centre), values.radius * scale.view(1, -1, 1, 1))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from kedro.framework.project import settings
@@ -25,6 +26,8 @@ from robustify.pipelines.training.pipeline import create_pipeline as train
 from robustify.pipelines.verification.pipeline import create_full_pipeline as verify_fully
 from robustify.pipelines.verification.pipeline import create_pipeline as verify
 
+_Maker = Callable[[str, Experiment], Pipeline]
+
 _experiments: dict[str, Experiment] = {}
 
 
@@ -44,52 +47,20 @@ def register_pipelines() -> dict[str, Pipeline]:
     ``smallest_perturbations`` and ``seeds`` are all of each kind.
     """
     experiments = _experiments or _experiments_on_disk()
-    robust = {
-        f"{name}_robust": experiment_pipeline(name, experiment)
-        for name, experiment in experiments.items()
-    }
-    verification = {
-        f"{name}_verification": verify_fully(name, tuple(experiment.nets))
-        for name, experiment in experiments.items()
-        if experiment.verification.full
-    }
-    objectives = {
-        f"{name}_objectives": objectives_pipeline(name, experiment)
-        for name, experiment in experiments.items()
-        if experiment.objectives is not None
-    }
-    readings = {
-        f"{name}_readings": readings_pipeline(name, experiment)
-        for name, experiment in experiments.items()
-        if experiment.readings is not None
-    }
-    smallest_perturbations = {
-        f"{name}_smallest_perturbations": find_smallest(name, tuple(experiment.nets))
-        for name, experiment in experiments.items()
-        if experiment.smallest_perturbations is not None
-    }
-    seeds = {
-        f"{name}_seeds": seeds_pipeline(name, experiment)
-        for name, experiment in experiments.items()
-        if experiment.seeds and experiment.across_seeds is not None
+    made = {
+        kind: {
+            f"{name}_{kind}": make(name, experiment)
+            for name, experiment in experiments.items()
+            if configured(experiment)
+        }
+        for kind, configured, make in _KINDS
     }
     together = {
-        "verification": verification,
-        "objectives": objectives,
-        "readings": readings,
-        "smallest_perturbations": smallest_perturbations,
-        "seeds": seeds,
-        "__default__": robust,
+        "__default__" if kind == _ROBUST else kind: _sum(pipelines.values())
+        for kind, pipelines in made.items()
+        if pipelines
     }
-    return {
-        **robust,
-        **verification,
-        **objectives,
-        **readings,
-        **smallest_perturbations,
-        **seeds,
-        **{name: _sum(parts.values()) for name, parts in together.items() if parts},
-    }
+    return dict(ChainMap(together, *made.values()))
 
 
 def experiment_pipeline(name: str, experiment: Experiment) -> Pipeline:
@@ -189,3 +160,27 @@ def _experiments_on_disk() -> dict[str, Experiment]:
     except ConfigurationError as error:
         # Kedro may ask for pipelines before the parameters are checked; that says what is wrong, all at once
         return dict(error.readable)
+
+
+def _of_nets(make: Callable[[str, tuple[str, ...]], Pipeline]) -> _Maker:
+    return lambda name, experiment: make(name, tuple(experiment.nets))
+
+
+_ROBUST = "robust"
+# what pipelines there are: the end of their names, which experiments have one, how it is made
+_KINDS: tuple[tuple[str, Callable[[Experiment], bool], _Maker], ...] = (
+    (_ROBUST, lambda experiment: True, experiment_pipeline),
+    ("verification", lambda experiment: bool(experiment.verification.full), _of_nets(verify_fully)),
+    ("objectives", lambda experiment: experiment.objectives is not None, objectives_pipeline),
+    ("readings", lambda experiment: experiment.readings is not None, readings_pipeline),
+    (
+        "smallest_perturbations",
+        lambda experiment: experiment.smallest_perturbations is not None,
+        _of_nets(find_smallest),
+    ),
+    (
+        "seeds",
+        lambda experiment: bool(experiment.seeds) and experiment.across_seeds is not None,
+        seeds_pipeline,
+    ),
+)

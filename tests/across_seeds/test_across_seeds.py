@@ -143,6 +143,9 @@ def test_the_details_are_those_stored() -> None:
     best = details["best_on_adversarial_set"]
     assert set(best) == {"l2"}
     assert best["l2"][0]["p_value"] == mcnemar(3, 0)
+    # each image has two examples, and these three are of the eighth and ninth image
+    counted = best["l2"][0]["by_image"]
+    assert (counted["images"], counted["only_first"], counted["only_second"]) == (10, 2, 0)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from robustify.errors import InputError
 from robustify.nets.convolution import ImageConvolution, input_gradient_in_blocks
 
 
@@ -22,6 +23,11 @@ def gradients(net: nn.Module, x: Tensor, target: Tensor) -> tuple[Tensor, ...]:
     leaf = x.clone().requires_grad_(True)
     loss = (net(leaf) * target).sum().square()
     return torch.autograd.grad(loss, [leaf, *net.parameters()])
+
+
+def test_filters_of_an_even_side_are_refused() -> None:
+    with pytest.raises(InputError, match="kernel_size is 4; it must be odd"):
+        ImageConvolution(1, 2, 4)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])

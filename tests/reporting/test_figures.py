@@ -30,6 +30,19 @@ def test_sweep_begins_with_the_clean_images_and_names_its_unit(
     assert unit in axes.get_xlabel()
 
 
+def test_no_two_nets_of_a_figure_look_alike() -> None:
+    nets = [
+        *figures.NET_COLOURS,
+        "linf_strong",
+        "linf_single_step",
+        *(f"net {i}" for i in range(14)),
+    ]
+    looks = figures.lines_of(nets)
+    assert len({(look["color"], look["marker"]) for look in looks.values()}) == len(nets)
+    near = [looks[net] for net in nets[5:9]]
+    assert len({look["color"] for look in near}) == len({look["marker"] for look in near}) == 4
+
+
 def test_single_pixel_flip_is_circled_where_it_is() -> None:
     clean = np.zeros((1, 1, 28, 28))
     adversarial = clean.copy()

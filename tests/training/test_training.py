@@ -16,6 +16,7 @@ from robustify.nets import make_net
 from robustify.objectives import WorstCase, make_objective
 from robustify.storage import tensors_sha256
 from robustify.training import DivergenceError, Epoch, Recipe, train
+from robustify.training.augmentation import translate
 from robustify.training.course import Course
 from robustify.training.optimisers import Muon, make_descent, orthogonalise
 from robustify.training.schedules import make_schedule
@@ -266,6 +267,16 @@ def test_triangle_schedule_peaks_after_the_warmup_and_falls_to_zero() -> None:
     assert values[:21] == sorted(values[:21])
 
 
+def test_schedules_take_no_options_of_each_other() -> None:
+    for name, option in (
+        ("constant", {"warmup": 0.1}),
+        ("halving", {"warmup": 0.1}),
+        ("triangle", {"epochs_per_halving": 2}),
+    ):
+        with pytest.raises(InputError, match=rf"schedule '{name}' .*{next(iter(option))}"):
+            make_schedule(name=name, steps=1, steps_per_epoch=1, **option)
+
+
 def test_halving_schedule_is_the_authors() -> None:
     factor = make_schedule(name="halving", steps=1000, steps_per_epoch=2, epochs_per_halving=25)
     assert [factor(step) for step in (0, 49, 50, 149, 150)] == [1, 1, 0.5, 0.25, 0.125]
@@ -297,6 +308,16 @@ def test_orthogonalise_brings_singular_values_near_one() -> None:
     torch.testing.assert_close(orthogonalise(matrix.T), orthogonalise(matrix).T)
 
 
+def test_muon_takes_filters_of_zeros_and_no_closure() -> None:
+    filters = torch.nn.Parameter(torch.zeros(2, 1, 3, 3))
+    filters.grad = torch.ones_like(filters)
+    muon = Muon([filters], lr=0.1)
+    muon.step()
+    assert bool(filters.isfinite().all())
+    with pytest.raises(InputError, match="Muon takes no closure"):
+        muon.step(lambda: 0.0)
+
+
 def test_muon_keeps_filters_at_a_fixed_norm_and_descends() -> None:
     filters = torch.nn.Parameter(torch.randn(6, 4, 3, 3))
     target = torch.randn(6, 4, 3, 3)
@@ -311,6 +332,44 @@ def test_muon_keeps_filters_at_a_fixed_norm_and_descends() -> None:
     muon.param_groups[0]["lr"] = 0.0
     muon.step()
     assert float(filters.detach().norm()) == pytest.approx(math.sqrt(6), rel=1e-5)
+
+
+class Asking(torch.nn.Module):
+    """A net that notes what a GPU would convolve float32 in, in training and where it is measured."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = LinearNet(28 * 28, 4)
+        self.seen: set[tuple[bool, str]] = set()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.add((self.training, torch.backends.cudnn.conv.fp32_precision))
+        return self.net(x)
+
+
+def test_float32_is_no_less_in_training_than_where_it_is_measured() -> None:
+    before = torch.backends.cudnn.conv.fp32_precision
+    assert before != "ieee", "else this shows nothing"
+    net = Asking()
+    recipe = Recipe(epochs=1, batch_size=32, optimiser=SGD, precision="float32")
+    chosen = images()
+    train(
+        net,
+        *chosen,
+        objective=objective("linf", radius=0.1),
+        recipe=recipe,
+        seed=0,
+        evaluate=lambda net: accuracy(net, *chosen),
+    )
+    assert net.seen == {(True, "ieee"), (False, "ieee")}
+    assert torch.backends.cudnn.conv.fp32_precision == before
+
+
+def test_a_translation_beyond_the_image_is_named() -> None:
+    with pytest.raises(
+        InputError, match="translation is 28; images are 28 pixels wide, so at most 27"
+    ):
+        translate(images(4)[0], 28, torch.Generator())
 
 
 def test_bad_recipes_are_refused_by_name() -> None:

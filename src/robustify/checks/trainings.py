@@ -59,6 +59,12 @@ def problems_of_training(
         architecture: name and options.
     """
     yield from problem_of(key, partial(Recipe.of, training.model_dump()))
+    yield from _problems_of_descent(key, training, architecture)
+    yield from _problems_of_images(subject, key, training, architecture)
+
+
+def _problems_of_descent(key: str, training: Training, architecture: Mapping[str, Any]) -> Problems:
+    """Yield what is wrong with optimiser and schedule."""
 
     def descend(optimiser: Options) -> None:
         try:
@@ -86,6 +92,12 @@ def problems_of_training(
         given=("name", "steps", "steps_per_epoch"),
         null_drops=True,
     )
+
+
+def _problems_of_images(
+    subject: Subject, key: str, training: Training, architecture: Mapping[str, Any]
+) -> Problems:
+    """Yield what doesn't fit the data: too many images held out, too large a shift, a last batch of one image."""
     if subject.data is None:
         return
     classes = len(subject.data.train_class_counts)
