@@ -12,7 +12,6 @@ from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 
 from robustify.checks.tags import unknown_tags
-from robustify.hooks.ending import EndsWithRun
 
 _CHOOSING = ("kedro.framework.session.session", "kedro.pipeline.pipeline")
 _RUNNING = "kedro.runner"
@@ -38,10 +37,6 @@ class OneLineSession(KedroSession):
             raise ClickException(
                 f"{what} ('kedro registry list' tells the pipelines, 'kedro registry describe NAME' one's nodes)"
             ) from error
-        finally:
-            for hook in self._hook_manager.get_plugins():
-                if isinstance(hook, EndsWithRun):
-                    hook.end()
 
 
 def _unknown_tags(options: Mapping[str, Any]) -> str | None:

@@ -30,11 +30,13 @@ from robustify.hooks import (
 from robustify.loader import CONFIG_LOADER_ARGS, ReadableConfigLoader
 from robustify.session import OneLineSession
 
+_exclusive = ExclusiveData()
+
 HOOKS = (
     AdversarialSets(),
     CheckedParameters(),
-    CleanTermination(),
-    ExclusiveData(),
+    CleanTermination(ending=_exclusive.free),
+    _exclusive,
     KnownTags(),
     Memory(),
     NetRuns(),

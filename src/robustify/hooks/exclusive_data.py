@@ -11,11 +11,10 @@ from kedro.pipeline import Pipeline
 
 from robustify.errors import InputError
 from robustify.files.exclusive import exclusive
-from robustify.hooks.ending import EndsWithRun
 from robustify.hooks.experiments import experiments_in
 
 
-class ExclusiveData(EndsWithRun):
+class ExclusiveData:
     """Holds a lock on every experiment of the run."""
 
     def __init__(self) -> None:
@@ -28,8 +27,22 @@ class ExclusiveData(EndsWithRun):
             self._held.enter_context(exclusive(experiments_in(pipeline)))
         except InputError as error:
             raise ClickException(str(error)) from error
-        return (yield)
+        try:
+            return (yield)
+        except BaseException:
+            self.free()
+            raise
 
-    def end(self) -> None:
+    @hook_impl(tryfirst=True)
+    def after_pipeline_run(self) -> None:
         """Free the data."""
+        self.free()
+
+    @hook_impl(tryfirst=True)
+    def on_pipeline_error(self) -> None:
+        """Free the data."""
+        self.free()
+
+    def free(self) -> None:
+        """Let other runs at the data."""
         self._held.close()
