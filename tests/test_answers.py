@@ -9,7 +9,7 @@ from torch import nn
 from robustify.answers import answer, device_of, logits_of, pixels
 from robustify.attacks import Pgd, robust_accuracy
 from robustify.errors import InputError
-from robustify.measurement import attack, epsilon_sweep, predict
+from robustify.measurement import accuracy_under_steps, attack, epsilon_sweep, predict
 from robustify.uncertainty import make_uncertainty_set
 
 BALL = make_uncertainty_set("linf", radius=0.2)
@@ -119,3 +119,74 @@ def test_an_answer_that_is_no_tensor_is_refused() -> None:
 
     with pytest.raises(InputError, match="output is a tuple; it must be a tensor"):
         answer(Pair(), torch.zeros(2, 3, 2, 2))
+
+
+def test_a_net_that_changes_its_input_is_refused_and_the_callers_images_stay(images) -> None:
+    class InPlace(Brightness):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x.mul_(0.5))
+
+    floats = images.float() / 255
+    for given in (images, floats, floats.contiguous(memory_format=torch.channels_last)):
+        before = given.clone()
+        for measure in (
+            lambda given: predict(InPlace(), given),
+            lambda given: epsilon_sweep(InPlace(), given, LABELS, [0.2]),
+            lambda given: robust_accuracy(
+                InPlace(), given, LABELS, Pgd(steps=3), BALL, seed=0, show_progress=False
+            ),
+        ):
+            with pytest.raises(InputError, match="changes its input in place"):
+                measure(given)
+            assert torch.equal(given, before)
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.int64, torch.complex64])
+def test_outputs_that_are_no_real_numbers_are_refused(images, kind: torch.dtype) -> None:
+    class Other(Brightness):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).to(kind)
+
+    with pytest.raises(InputError, match=f"output is {kind}; it must be floating-point logits"):
+        epsilon_sweep(Other(), images, LABELS, [0.2])
+
+
+def test_images_of_another_size_are_refused_by_their_shape(images) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    for images_of_another in (images[:, :, :1], images[:, :1]):
+        with pytest.raises(InputError, match=r"takes no images of shape \(\d, \d, 2\) \(.+\)"):
+            epsilon_sweep(net, images_of_another, LABELS, [0.2])
+        with pytest.raises(InputError, match="takes no images of shape"):
+            robust_accuracy(
+                net, images_of_another, LABELS, Pgd(), BALL, seed=0, show_progress=False
+            )
+
+
+def test_arrays_and_lists_are_told_how_to_become_tensors(images) -> None:
+    net = Brightness()
+    for x, y, name in (
+        (images.numpy(), LABELS, "images are a ndarray"),
+        (images, LABELS.tolist(), "labels are a list"),
+        (None, LABELS, "images are a NoneType"),
+    ):
+        for measure in (
+            lambda x, y: epsilon_sweep(net, x, y, [0.2]),
+            lambda x, y: attack(net, x, y, {"linf": BALL}),
+            lambda x, y: robust_accuracy(net, x, y, Pgd(), BALL, seed=0, show_progress=False),
+        ):
+            with pytest.raises(InputError, match=f"{name}; they must be a tensor"):
+                measure(x, y)
+
+
+def test_radii_in_bytes_and_odd_seeds_are_refused(images) -> None:
+    net, eight = Brightness(), make_uncertainty_set("linf", radius=8)
+    with pytest.raises(
+        InputError, match=r"radius is 8\.0; the pixel box \[0, 1\] is only 1 across"
+    ):
+        robust_accuracy(net, images, LABELS, Pgd(), eight, seed=0, show_progress=False)
+    with pytest.raises(InputError, match="only 12 across"):
+        accuracy_under_steps(net, images, LABELS, {"l1": [12.5]})
+    assert accuracy_under_steps(net, images, LABELS, {"l1": [12.0]}) == {"l1": {12.0: 0.0}}
+    for seed in (None, 1.5, True, -1, 2**63, "0"):
+        with pytest.raises(InputError, match=r"seed is .+; it must be a whole number from 0"):
+            robust_accuracy(net, images, LABELS, Pgd(), BALL, seed=seed, show_progress=False)

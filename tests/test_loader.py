@@ -37,6 +37,14 @@ def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes, words: str)
     assert re.search(rf"configuration of 'parameters': .*parameters_own\.yml: .*{words}", message)
 
 
+def test_a_list_in_a_mappings_place_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ClickException) as caught:
+        loader_of(tmp_path, b"mnist: [1, 2]\n")["parameters"]
+    assert caught.value.message.endswith(
+        "local/parameters_own.yml: mnist must be a mapping, 'name: value', as in the files before it; it is a list"
+    )
+
+
 def test_255ths_of_what_is_no_number_say_what_they_take(tmp_path: Path) -> None:
     content = b"mnist: {radius: '${of_255:x}'}\n"
     with pytest.raises(ClickException, match="of_255 takes a number of 255ths, not 'x'"):

@@ -138,3 +138,14 @@ def test_outside_of_a_project_nothing_is_registered(
         capsys.readouterr().out == "there is no dvc.yaml here; run this in the project's folder\n"
     )
     assert committed == []
+
+
+@pytest.mark.parametrize("content", ["", "stages: 3\n", "- mnist\n", "stages: [\n", "stages:\n"])
+def test_a_dvc_yaml_of_no_stages_is_one_line(
+    committed: list[list[str]], capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    Path("dvc.yaml").write_text(content)
+    assert registration.register("mnist") == 2
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("not registered with DVC: dvc.yaml can't be read: ")
+    assert committed == []

@@ -285,7 +285,7 @@ def test_what_is_no_verification_is_refused_by_name(
     output.write_text("[]\n")
     arguments = ["--data", str(tmp_path), "--conf", str(PROJECT / "conf"), "--output", str(output)]
     assert main(arguments) == 2
-    assert "full_verification.json isn't a verification" in capsys.readouterr().err
+    assert "full_verification.json isn't " in capsys.readouterr().err
     assert output.read_text() == "[]\n"
 
 

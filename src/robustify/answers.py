@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from robustify.errors import InputError
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
+from robustify.machine.shortage import is_memory_shortage
 from robustify.maximisers import evaluation_mode
 
 BATCH_SIZE = 500
@@ -44,8 +45,21 @@ def _state(net: nn.Module) -> Iterator[Tensor]:
     return chain(net.parameters(), net.buffers())
 
 
+def require_tensors(**given: object) -> None:
+    """Refuse what is no tensor.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for name, value in given.items():
+        if not isinstance(value, Tensor):
+            raise InputError(
+                f"{name} are a {type(value).__name__}; they must be a tensor, as torch.as_tensor makes of arrays and lists"
+            )
+
+
 def pixels(images: Tensor, net: nn.Module) -> Tensor:
-    """Return images on the [0, 1] scale as the net takes them, in the layout that measurements use.
+    """Return a copy of images on the [0, 1] scale as the net takes them, in the layout that measurements use.
 
     Args:
         images: uint8 or float in [0, 1], shape (N, C, H, W).
@@ -54,23 +68,35 @@ def pixels(images: Tensor, net: nn.Module) -> Tensor:
     Raises:
         InputError: if they are of another type or shape.
     """
+    require_tensors(images=images)
     if images.ndim != 4:
         raise InputError(f"images have shape {tuple(images.shape)}; it must be (N, C, H, W)")
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise InputError(f"images are {images.dtype}; they must be uint8, or floats in [0, 1]")
     x = images.to(device_of(net)).contiguous(memory_format=torch.channels_last)
-    return (x.float().div_(255) if x.dtype == torch.uint8 else x).to(dtype_of(net))
+    if x.dtype == torch.uint8:
+        return x.float().div_(255).to(dtype_of(net))
+    # whatever a net does to it must not reach the caller's images
+    return x.detach().to(dtype_of(net), copy=True)
 
 
 def answer(net: nn.Module, x: Tensor) -> Tensor:
     """Return the net's logits, shape (N, K).
 
     Raises:
-        InputError: if its output is no tensor of that shape; any other would be broadcast against the labels.
+        InputError: if its output is no floating-point tensor of that shape (any other would be broadcast against the labels),
+            or it changed the images.
     """
+    before = None if x.is_inference() else x._version
     logits = net(x)
+    if before is not None and x._version != before:
+        raise InputError(
+            "the net changes its input in place, so that an attack would lose its points; let it begin with x.clone()"
+        )
     if not isinstance(logits, Tensor):
         raise InputError(f"the net's output is a {type(logits).__name__}; it must be a tensor")
+    if not logits.is_floating_point():
+        raise InputError(f"the net's output is {logits.dtype}; it must be floating-point logits")
     if logits.ndim != 2 or len(logits) != len(x):
         raise InputError(
             f"the net's output for {len(x)} images has shape {tuple(logits.shape)}; it must be ({len(x)}, classes)"
@@ -101,10 +127,23 @@ def logits_of(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -
         batch_size: images a forward pass.
 
     Raises:
-        InputError: if ``batch_size`` is below 1, or as :func:`pixels` and :func:`answer`.
+        InputError: if ``batch_size`` is below 1, the net takes no images of that shape, or as :func:`pixels` and
+            :func:`answer`.
     """
     require_at_least(1, batch_size=batch_size)
-    with evaluation_mode(net), full_precision():
-        return torch.cat(
-            [answer(net, pixels(batch, net)).float().cpu() for batch in images.split(batch_size)]
-        )
+    require_tensors(images=images)
+    try:
+        with evaluation_mode(net), full_precision():
+            return torch.cat(
+                [
+                    answer(net, pixels(batch, net)).float().cpu()
+                    for batch in images.split(batch_size)
+                ]
+            )
+    except RuntimeError as error:
+        if is_memory_shortage(error):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"the net takes no images of shape {tuple(images.shape[1:])} ({reason})"
+        ) from error

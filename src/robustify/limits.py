@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 
 from robustify.errors import InputError, shown
+
+_SEEDS = 2**63
 
 
 def is_number(value: object) -> bool:
@@ -21,6 +23,38 @@ def require_at_least(least: int, **counts: int) -> None:
     for name, value in counts.items():
         if type(value) is not int or value < least:
             raise InputError(f"{name} is {value!r}; it must be a whole number, at least {least}")
+
+
+def require_seed(seed: int) -> None:
+    """Refuse what no generator can be seeded with.
+
+    Raises:
+        InputError: saying what it is.
+    """
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= seed < _SEEDS:
+        raise InputError(f"seed is {shown(seed)}; it must be a whole number from 0 to 2**63 - 1")
+
+
+def require_flags(**flags: bool) -> None:
+    """Refuse what is neither True nor False: any text counts as true.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise InputError(f"{name} is {shown(value)}; it must be True or False")
+
+
+def require_share(**shares: float) -> None:
+    """Refuse numbers outside [0, 1].
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for name, value in shares.items():
+        if not is_number(value) or not 0 <= value <= 1:
+            raise InputError(f"{name} is {shown(value)}; it must be in [0, 1]")
 
 
 def require_relative_step(relative_step: float, *, name: str = "relative_step") -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from click import ClickException
 from kedro.config import OmegaConfigLoader
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -23,6 +23,8 @@ def _of_255(levels: object) -> float:
 CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",
+    # kedro-mlflow would add it too late for a look at the store's address
+    "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
     "merge_strategy": {"parameters": "soft", "mlflow": "soft"},
     # radii of 8-bit images are customarily counted in 255ths
     "custom_resolvers": {"of_255": _of_255},
@@ -63,15 +65,33 @@ class ReadableConfigLoader(OmegaConfigLoader):
 
     def _explained(self, error: Exception) -> str:
         # Kedro reads files into memory first, so that nobody can say which one it was
+        merged = OmegaConf.create({})
         for environment in (self.base_env, self.env or self.default_run_env):
             for path in sorted(Path(self.conf_source, str(environment)).rglob("*.y*ml")):
                 try:
                     content = OmegaConf.load(path)
                 except _UNREADABLE as cause:
                     return f"{path}: {_in_one_line(cause)}"
-                if not OmegaConf.is_dict(content):
+                if not isinstance(content, DictConfig):
                     return f"{path} must hold a mapping, 'name: value' on each line"
+                clash = _clash(merged, content)
+                if clash is not None:
+                    return f"{path}: {clash} must be a mapping, 'name: value', as in the files before it; it is a list"
+                merged.merge_with(content)
         return _in_one_line(error)
+
+
+def _clash(below: DictConfig, above: DictConfig, prefix: str = "") -> str | None:
+    """Return the first key of a list that would have to be merged with a mapping."""
+    for key in map(str, above):
+        one, other = (side._get_node(key) for side in (below, above))
+        if isinstance(one, DictConfig) and isinstance(other, ListConfig):
+            return f"{prefix}{key}"
+        if isinstance(one, DictConfig) and isinstance(other, DictConfig):
+            deeper = _clash(one, other, f"{prefix}{key}.")
+            if deeper is not None:
+                return deeper
+    return None
 
 
 def _in_one_line(error: Exception) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robustify.errors import InputError
-from robustify.limits import require_at_least, require_relative_step
+from robustify.limits import require_at_least, require_flags, require_relative_step
 from robustify.uncertainty import Point, UncertaintySet
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -193,6 +193,7 @@ class ProjectedGradient(Maximiser):
         require_relative_step(relative_step)
         self.steps = steps
         self.relative_step = relative_step
+        require_flags(random_start=random_start)
         self.random_start = random_start
         self.restarts = restarts
 

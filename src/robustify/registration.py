@@ -41,11 +41,11 @@ def register(experiment: str) -> int:
     if not stages.is_file():
         print("there is no dvc.yaml here; run this in the project's folder")  # noqa: T201
         return 2
-    known = [
-        name.removesuffix(f"_{LAST}")
-        for name in yaml.safe_load(stages.read_text())["stages"]
-        if name.endswith(f"_{LAST}")
-    ]
+    try:
+        known = _registered(stages.read_text())
+    except (yaml.YAMLError, ValueError) as error:
+        print(f"not registered with DVC: dvc.yaml can't be read: {' '.join(str(error).split())}")  # noqa: T201
+        return 2
     if experiment != "__default__" and experiment not in known:
         told = f"not registered with DVC: what it registers after a run are the experiments {', '.join(known)}, not {experiment}"
         print(told)  # noqa: T201
@@ -67,6 +67,15 @@ def register(experiment: str) -> int:
         told = f"not registered with DVC: its commit of {', '.join(names)} ended with status {status}; are all outputs there?"
         print(told, file=sys.stderr)  # noqa: T201
     return status
+
+
+def _registered(stages: str) -> list[str]:
+    """Return the experiments of which dvc.yaml has a last stage."""
+    content = yaml.safe_load(stages)
+    named = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(named, dict):
+        raise ValueError("it names no stages")
+    return [str(name).removesuffix(f"_{LAST}") for name in named if str(name).endswith(f"_{LAST}")]
 
 
 def _without_git() -> bool:

@@ -351,6 +351,29 @@ def make_uncertainty_set(name: str, **options: Any) -> UncertaintySet:
 _LEAST_RADIUS, _GREATEST_RADIUS = 1e-18, 1e18
 
 
+def require_radius_in_box(
+    uncertainty_set: UncertaintySet, dimensions: int, *, name: str = "radius"
+) -> None:
+    """Refuse a radius that reaches beyond the pixel box [0, 1], mostly one in units of bytes; a set without one passes.
+
+    Args:
+        uncertainty_set: that has the radius.
+        dimensions: pixels of an image, its channels counted.
+        name: to call the radius by.
+
+    Raises:
+        InputError: naming the radius and how far the box is across.
+    """
+    if not isinstance(uncertainty_set, NormBall | TangentBall):
+        return
+    kind = uncertainty_set if isinstance(uncertainty_set, NormBall) else L2Ball
+    largest = kind.box_diameter(dimensions)
+    if uncertainty_set.radius > largest:
+        raise InputError(
+            f"{name} is {uncertainty_set.radius}; the pixel box [0, 1] is only {largest:.6g} across"
+        )
+
+
 def _positive_radius(name: str, radius: float) -> float:
     if not is_number(radius) or not 0 < radius < math.inf:
         raise InputError(f"radius of {name!r} is {radius!r}; it must be a finite number > 0")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from robustify.answers import BATCH_SIZE, logits_of, require_full_numbers
+from robustify.answers import BATCH_SIZE, logits_of, require_full_numbers, require_tensors
 from robustify.errors import InputError
 from robustify.verdicts import Verdict
 
@@ -38,6 +38,7 @@ def require_measurable(
     Raises:
         InputError: naming what is wrong.
     """
+    require_tensors(images=images, labels=labels)
     if len(images) == 0:
         raise InputError("accuracy of no images is undefined; the set is empty")
     # two, for one answer to all images would be the right shape for one; sigmoids take more to be told from logits
@@ -67,6 +68,7 @@ def _checked(
     batch_size: int,
 ) -> Tensor:
     """Return the net's logits of some of the images, once all that was asked of net, images and labels holds."""
+    require_tensors(images=images, labels=labels)
     if attacked:
         require_full_numbers(net)
     pixels_are_in_range(images).require()
@@ -83,6 +85,7 @@ def require_bytes(images: Tensor) -> None:
     Raises:
         InputError: naming their type.
     """
+    require_tensors(images=images)
     if images.dtype != torch.uint8:
         raise InputError(f"images are {images.dtype}; they must be torch.uint8")
 

@@ -18,6 +18,7 @@ from robustify.checks.parameters import experiments_of
 from robustify.configuration import ALL_ATTACKS, AUTOATTACK, Experiment
 from robustify.errors import InputError
 from robustify.files.atomic import replacing
+from robustify.files.stated import read_json
 from robustify.loader import CONFIG_LOADER_ARGS, ReadableConfigLoader
 from robustify.placement import HOME_SEED, folder_of
 from robustify.recipes import first_difference
@@ -173,7 +174,7 @@ def _no_smaller(before: list[dict[str, Any]], measured: Entries) -> tuple[Entrie
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
+        found: dict[str, Any] = read_json(path)
         if not found.keys() >= _KEYS:
             raise ValueError("keys are missing")
         if not all(
@@ -183,6 +184,8 @@ def _read(path: Path) -> dict[str, Any]:
             raise ValueError("a measurement lacks its norm, epsilon, attack or an accuracy")
         if any(row["accuracy"] is None for row in found["measured"]):
             raise ValueError("a measurement has no accuracy")
+    except InputError:
+        raise
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{path} isn't a verification: {error}") from error
     return found
@@ -297,12 +300,14 @@ def stored_entries(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        entries = json.loads(path.read_text())
+        entries = read_json(path)
         if not isinstance(entries, list):
             raise ValueError("it is something else")
         for entry in entries:
             if lacking := _ENTRY - entry.keys():
                 raise ValueError(f"an entry lacks {', '.join(sorted(lacking))}")
+    except InputError:
+        raise
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} isn't a list of results: {error}") from error
     return list(entries)

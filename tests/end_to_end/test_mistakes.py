@@ -116,6 +116,36 @@ def test_a_store_that_cannot_be_is_one_line_in_seconds(
 
 
 @needs_namespaces
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("{type: pandas.CSVDataset, filepat: a.csv}", "unexpected keyword argument 'filepat'"),
+        ("{type: pandas.CSVDatase, filepath: a.csv}", "'CSVDatase' not found in 'pandas'"),
+    ],
+)
+def test_a_mistake_in_the_catalog_is_one_line(project: Project, entry: str, reason: str) -> None:
+    path = project.folder / "conf" / "quick" / "catalog.yml"
+    path.write_text(f"mine: {entry}\n")
+    try:
+        told = refusal(project, *RUN)
+    finally:
+        path.unlink()
+    assert told.startswith("configuration of 'catalog': ")
+    assert reason in told
+
+
+def test_a_store_that_mlflow_yml_names_is_looked_at_too(project: Project) -> None:
+    path = project.folder / "conf" / "quick" / "mlflow.yml"
+    path.write_text("server: {mlflow_tracking_uri: 'sqlite:////proc/mlflow.db'}\n")
+    started = time.monotonic()
+    try:
+        told = refusal(project, *RUN)
+    finally:
+        path.unlink()
+    assert time.monotonic() - started < 60
+    assert "sqlite:////proc/mlflow.db takes nothing (/proc can't be written)" in told
+
+
 def test_a_store_in_a_folder_that_cannot_be_written_is_one_line_in_seconds(
     project: Project, tmp_path: Path
 ) -> None:

@@ -349,6 +349,30 @@ def test_a_damaged_file_is_named_in_one_line(project: Project, runs: dict[str, s
     assert "Traceback" not in failed.stderr + failed.stdout
 
 
+def test_what_lies_there_is_looked_at_before_anything_else_is_done(
+    project: Project, runs: dict[str, str]
+) -> None:
+    run = ("run", "--pipeline=mnist_robust", "--env=quick", f"--params={SMALL['mnist']}")
+    path = project.folder / "data/06_models/mnist/linf.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    # the l2 net is trained first
+    refused = project.kedro(*run, "--tags=l2,evaluation", check=False)
+    path.write_bytes(content)
+    told = refused.stdout + refused.stderr
+    assert "linf.safetensors is damaged" in told.replace("\n", " ")
+    assert "Traceback" not in told
+    assert "Completed node" not in told
+    # nets that are passed over must be those of the parameters, too
+    more_epochs = f"--params={SMALL['mnist'].replace('training.epochs=2', 'training.epochs=3')}"
+    (project.folder / "data/08_reporting/mnist/table.csv").rename(project.folder / "table.csv")
+    refused = project.kedro(*run[:3], more_epochs, "--only-missing-outputs", check=False)
+    (project.folder / "table.csv").rename(project.folder / "data/08_reporting/mnist/table.csv")
+    told = " ".join((refused.stdout + refused.stderr).split())
+    assert "trained with training.epochs 2, the parameters say 3: mnist." in told
+    assert "Completed node" not in told
+
+
 def test_another_seed_leaves_the_first_alone_and_both_are_gathered(
     project: Project, runs: dict[str, str]
 ) -> None:

@@ -57,7 +57,7 @@ def test_what_nets_of_other_pipelines_need_is_nothing_to_a_run(
     hooks._experiments = experiments_of(parameters)
     made = node(lambda: 0, None, "model", tags=["mnist", "training"], namespace=trained)
     if told is None:
-        hooks.before_pipeline_run(pipeline=Pipeline([made]), catalog=DataCatalog())
+        hooks.before_pipeline_run({}, Pipeline([made]), DataCatalog())
         return
     with pytest.raises(ClickException, match=told):
-        hooks.before_pipeline_run(pipeline=Pipeline([made]), catalog=DataCatalog())
+        hooks.before_pipeline_run({}, Pipeline([made]), DataCatalog())

@@ -102,7 +102,7 @@ def run(
         ),
         seed=1,
         evaluate=evaluate,
-        checkpoints=Checkpoints(folder) if folder else None,
+        checkpoints=Checkpoints(folder, fingerprint="its own") if folder else None,
     )
     weights = tensors_sha256(dict(net.state_dict()))
     return weights, [replace(epoch, seconds=0.0) for epoch in curve], evaluated
@@ -223,7 +223,7 @@ def test_an_interrupted_epoch_goes_on_from_its_very_step(
                 ),
                 seed=1,
                 evaluate=lambda net: accuracy(net, x, labels),
-                checkpoints=Interrupting(tmp_path),
+                checkpoints=Interrupting(tmp_path, fingerprint="its own"),
             )
         assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
     finally:
@@ -304,7 +304,7 @@ def test_weights_spoilt_by_the_last_step_are_not_stored(tmp_path: Path) -> None:
             recipe=Recipe(epochs=2, batch_size=8, optimiser=SGD),
             seed=0,
             evaluate=lambda net: 0.0,
-            checkpoints=Checkpoints(tmp_path),
+            checkpoints=Checkpoints(tmp_path, fingerprint="its own"),
         )
     assert [path.name for path in tmp_path.iterdir()] == ["step-000000004.safetensors"]
 
@@ -332,7 +332,7 @@ def test_a_diverging_loss_names_epoch_step_and_last_good_checkpoint(tmp_path: Pa
             recipe=Recipe(epochs=3, batch_size=8, optimiser=SGD),
             seed=0,
             evaluate=lambda net: 0.0,
-            checkpoints=Checkpoints(tmp_path),
+            checkpoints=Checkpoints(tmp_path, fingerprint="its own"),
         )
 
 
@@ -359,7 +359,7 @@ def test_a_shortage_of_memory_names_the_parameter_to_lower() -> None:
 
 
 def test_what_was_passed_over_as_damaged_costs_no_new_state(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = Checkpoints(tmp_path, fingerprint="its own")
     states = {step: Tensors({"weight": torch.full((3,), float(step))}) for step in (1, 2, 3, 8, 9)}
     for step in (8, 9):
         checkpoints.save(states[step], step=step)
@@ -378,3 +378,20 @@ def test_what_was_passed_over_as_damaged_costs_no_new_state(tmp_path: Path) -> N
     (tmp_path / "step-000000009.safetensors").write_bytes(b"damaged")
     checkpoints.finish(states[3], step=3)
     assert [path.name for path in tmp_path.iterdir()] == ["step-000000003.safetensors"]
+
+
+def test_another_trainings_state_is_not_taken_up(tmp_path: Path) -> None:
+    mine, others = (
+        Checkpoints(tmp_path / name, fingerprint=name) for name in ("mine", "other training")
+    )
+    mine.save(Tensors({"weight": torch.zeros(3)}), step=3)
+    others.save(Tensors({"weight": torch.ones(3)}), step=7)
+    (there,) = (tmp_path / "other training").iterdir()
+    there.rename(tmp_path / "mine" / there.name)
+    # nor is a folder
+    (tmp_path / "mine" / "step-000000009.safetensors").mkdir()
+    latest = mine.latest()
+    assert latest is not None
+    assert torch.equal(latest.tensors["weight"], torch.zeros(3))
+    (tmp_path / "mine" / "step-000000003.safetensors").unlink()
+    assert mine.latest() is None

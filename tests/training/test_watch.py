@@ -192,13 +192,15 @@ def test_a_planted_overfitting_is_undone(
 
         with monkeypatch.context() as patched, pytest.raises(StopError):
             patched.setattr(module, "look", interrupted)
-            course(action="restore", checkpoints=Checkpoints(tmp_path))
-    net, records = course(action="restore", checkpoints=Checkpoints(tmp_path))
+            course(action="restore", checkpoints=Checkpoints(tmp_path, fingerprint="its own"))
+    net, records = course(
+        action="restore", checkpoints=Checkpoints(tmp_path, fingerprint="its own")
+    )
     assert [record.overfits for record in records] == [False, False, True]
     # both honest epochs survive everything; the first of them counts
     assert [record.kept for record in records] == [True, False, False]
     assert int(net.passes) == 4
-    again, told = course(action="restore", checkpoints=Checkpoints(tmp_path))
+    again, told = course(action="restore", checkpoints=Checkpoints(tmp_path, fingerprint="its own"))
     assert told == records
     assert int(again.passes) == 4
     assert torch.equal(again.scale, net.scale)

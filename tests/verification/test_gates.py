@@ -80,7 +80,7 @@ def test_an_honest_net_passes_every_gate(
         "outputs_are_logits", "answer_is_deterministic", "batching_changes_nothing",
         "gradients_are_there", "gradients_are_slopes", "gradients_leave_nothing_out", "more_steps_never_help", "larger_epsilon_never_helps",
         "whole_range_reaches_zero", "gradient_beats_noise", "white_box_beats_transfer", "cross_entropy_tells_enough",
-        "gradients_break_what_queries_do",
+        "gradients_break_what_queries_do", "images_are_enough", "source_can_be_attacked",
     }  # fmt: skip
     by_gate = {verdict.gate: verdict.measured for verdict in verdicts}
     # the attacks that the gates compare are attacks: they break what a linear net's closed form says
@@ -186,6 +186,27 @@ def test_logits_too_small_for_the_cross_entropy_are_caught() -> None:
     verdict = next(each for each in verdicts if each.gate == "cross_entropy_tells_enough")
     assert verdict.measured == {"cross_entropy": 1.0, "targeted": 0.0}
     assert "the logits' scale hides" in failures(verdicts)["cross_entropy_tells_enough"]
+
+
+def test_of_few_images_no_verdict_is_believed(problem: Problem) -> None:
+    few = failures(examine(problem.net, problem.images[:49], problem.labels[:49], BALL, seed=0))
+    assert few.keys() == {"images_are_enough"}
+    assert "looked at 49 images; on fewer than 50" in few["images_are_enough"]
+    assert not failures(examine(problem.net, problem.images[:50], problem.labels[:50], BALL, seed=0))  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [Detached, NotFinite])
+def test_a_source_without_a_gradient_turns_no_gate_off(
+    problem: Problem, other: nn.Module, kind: type[Fake]
+) -> None:
+    """Its examples are the images themselves, and leave any net as right as it is."""
+    found = failed(Wavy(problem.net), problem, source=kind(other))
+    assert "is zero or no number on " in found["source_can_be_attacked"]
+
+
+def test_a_source_of_other_classes_is_refused(problem: Problem) -> None:
+    with pytest.raises(InputError, match="source has 4 classes, the net 5"):
+        failed(problem.net, problem, source=make_problem(classes=4).net)
 
 
 def test_another_net_may_be_of_other_numbers(problem: Problem, other: nn.Module) -> None:

@@ -28,8 +28,7 @@ from robustify.attacks.base import (
     per_image,
 )
 from robustify.attacks.losses import cross_entropy, dlr, targeted_dlr
-from robustify.errors import InputError
-from robustify.limits import require_at_least
+from robustify.limits import require_at_least, require_flags, require_share
 from robustify.uncertainty import L1Ball, LinfBall, NormBall, UncertaintySet, finite_direction
 
 # momentum: the share of the new step; the rest goes on in the last direction
@@ -62,8 +61,8 @@ class _Apgd(Attack):
         rho: float = 0.75,
     ) -> None:
         require_at_least(1, steps=steps, restarts=restarts)
-        if not 0 <= rho <= 1:
-            raise InputError(f"rho is {rho}; it must be in [0, 1]")
+        require_share(rho=rho)
+        require_flags(wider_balls_first=wider_balls_first)
         self.steps = steps
         self.restarts = restarts
         self.wider_balls_first = wider_balls_first

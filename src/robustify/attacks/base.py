@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from robustify.errors import InputError
+from robustify.errors import InputError, shown
 from robustify.maximisers import gradient_of, require_gradients
 from robustify.uncertainty import NormBall, UncertaintySet
 
@@ -143,7 +143,8 @@ def ball_alone(uncertainty_set: UncertaintySet) -> NormBall:
 
 def _ball(uncertainty_set: UncertaintySet) -> NormBall:
     if not isinstance(uncertainty_set, NormBall):
-        raise InputError(f"uncertainty set {uncertainty_set.name!r} can't be attacked; use a ball")
+        named = getattr(uncertainty_set, "name", uncertainty_set)
+        raise InputError(f"uncertainty set {shown(named)} can't be attacked; use a ball")
     return uncertainty_set
 
 

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from robustify.answers import BATCH_SIZE, device_of, dtype_of, logits_of
+from robustify.answers import BATCH_SIZE, device_of, dtype_of, logits_of, require_tensors
 from robustify.attacks.base import Attack, ball_in_box
-from robustify.errors import InputError
+from robustify.errors import InputError, shown
+from robustify.limits import require_seed
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
-from robustify.uncertainty import UncertaintySet, perturbation_norm
+from robustify.uncertainty import UncertaintySet, perturbation_norm, require_radius_in_box
 from robustify.validity import checked_logits, outputs_are_finite
 
 CLEAN = "clean"
@@ -136,10 +137,17 @@ def robust_accuracy(
             its outputs aren't finite or are probabilities, the set is no norm ball, the net has too
             few classes or the state belongs to other images or settings.
     """
+    require_tensors(images=images, labels=labels)
     if len(images) == 0:
         raise InputError("robust accuracy of no images is undefined; the set is empty")
+    if not isinstance(attack, Attack):
+        raise InputError(
+            f"attack is {shown(attack)}; it must be an attack, as make_attack makes them"
+        )
+    require_seed(seed)
     parts = attack.parts(uncertainty_set)
     ball = ball_in_box(uncertainty_set)
+    require_radius_in_box(ball, images[0].numel())
     setting = _Setting(net, images, labels.cpu(), ball, batch_size, on_progress, show_progress)
     begun = setting.begin(parts, seed)
     if state is not None:

@@ -22,7 +22,7 @@ from robustify.attacks.base import (
     per_image,
 )
 from robustify.errors import InputError
-from robustify.limits import require_at_least
+from robustify.limits import require_at_least, require_share
 from robustify.uncertainty import (
     NormBall,
     UncertaintySet,
@@ -62,8 +62,7 @@ class FabTargeted(Attack):
         backward: float = 0.9,
     ) -> None:
         require_at_least(1, steps=steps, target_classes=target_classes)
-        if not 0 <= greatest_bias <= 1:
-            raise InputError(f"greatest_bias is {greatest_bias}; it must be in [0, 1]")
+        require_share(greatest_bias=greatest_bias)
         if not overshoot >= 1:
             raise InputError(f"overshoot is {overshoot}; it must be at least 1")
         if not 0 < backward < 1:

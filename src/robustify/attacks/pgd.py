@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from robustify.attacks.base import Attack, ascend, ball_in_box, misclassified
 from robustify.attacks.losses import cross_entropy
 from robustify.attacks.sparse_ascent import spread_step, values_moved
-from robustify.limits import require_at_least, require_relative_step
+from robustify.limits import require_at_least, require_flags, require_relative_step
 from robustify.uncertainty import L1Ball, NormBall, UncertaintySet
 
 
@@ -47,6 +47,7 @@ class Pgd(Attack):
     ) -> None:
         require_at_least(1, steps=steps, restarts=restarts)
         require_relative_step(relative_step)
+        require_flags(random_start=random_start, stop_at_success=stop_at_success)
         self.steps = steps
         self.restarts = restarts
         self.relative_step = relative_step

@@ -8,14 +8,12 @@ from typing import Any
 
 from robustify.checks.complaints import Options, Problems, problems_of_part
 from robustify.checks.subject import Subject
-from robustify.errors import InputError
 from robustify.uncertainty import (
     SETS,
-    L2Ball,
     NormBall,
-    TangentBall,
     UncertaintySet,
     make_uncertainty_set,
+    require_radius_in_box,
 )
 
 _BALLS = {name: kind for name, kind in SETS.items() if issubclass(kind, NormBall)}
@@ -35,7 +33,7 @@ def problems_of_ball(subject: Subject, key: str, norm: str, ball: Mapping[str, A
         return
 
     def make(options: Options) -> None:
-        require_radius_in_box(subject, make_uncertainty_set(**options))
+        require_room(subject, make_uncertainty_set(**options))
 
     yield from problems_of_part(key, _BALLS, {"name": norm, **ball}, make)
 
@@ -53,22 +51,18 @@ def problems_of_balls(subject: Subject, key: str, radii: Mapping[Any, list[float
             yield from problems_of_ball(subject, f"{key}.{norm}", norm, {"radius": radius})
 
 
-def require_radius_in_box(subject: Subject, uncertainty_set: UncertaintySet) -> None:
+def require_room(
+    subject: Subject, uncertainty_set: UncertaintySet, *, name: str = "radius"
+) -> None:
     """Refuse a radius that reaches beyond the pixel box of the data; a set without one passes.
+
+    Args:
+        subject: whose parameters they are.
+        uncertainty_set: that has the radius.
+        name: of the parameter that gives it.
 
     Raises:
         InputError: naming the radius and how far the box is across.
     """
-    if subject.data is None:
-        return
-    dimensions = math.prod(subject.data.image_shape)
-    if isinstance(uncertainty_set, NormBall):
-        largest = uncertainty_set.box_diameter(dimensions)
-    elif isinstance(uncertainty_set, TangentBall):
-        largest = L2Ball.box_diameter(dimensions)
-    else:
-        return
-    if uncertainty_set.radius > largest:
-        raise InputError(
-            f"radius is {uncertainty_set.radius}; the pixel box [0, 1] is only {largest:.6g} across"
-        )
+    if subject.data is not None:
+        require_radius_in_box(uncertainty_set, math.prod(subject.data.image_shape), name=name)

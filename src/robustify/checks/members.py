@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from robustify.checks.balls import problems_of_ball, require_radius_in_box
+from robustify.checks.balls import problems_of_ball, require_room
 from robustify.checks.climbing import problems_of_climbing
 from robustify.checks.complaints import Options, Problems, problem_of, problems_of_part
 from robustify.checks.subject import Subject
@@ -79,7 +79,7 @@ def _training_of(subject: Subject, net: Net) -> Training:
 
 def _uncertainty_set(subject: Subject, key: str, options: Mapping[str, Any]) -> Problems:
     def make(options: Options) -> None:
-        require_radius_in_box(subject, make_uncertainty_set(**options))
+        require_room(subject, make_uncertainty_set(**options))
 
     yield from problems_of_part(key, SETS, options, make)
 
@@ -96,7 +96,7 @@ def _watch(subject: Subject, net: Net) -> None:
             "examples made of held-out images would be trained on; leave fed_back out or set training.held_out to 0"
         )
     if recipe.watch is not None:
-        require_radius_in_box(subject, recipe.watch.ball_of(uncertainty_set))
+        require_room(subject, recipe.watch.ball_of(uncertainty_set), name="training.watch.epsilon")
 
 
 def _planes(subject: Subject, net: Net) -> None:
@@ -110,13 +110,10 @@ def _planes(subject: Subject, net: Net) -> None:
         )
     if subject.data is None:
         return
-    smallest_class = min(subject.data.train_class_counts)
-    if subject.experiment.data.training_images is not None:
-        classes = len(subject.data.train_class_counts)
-        smallest_class = min(smallest_class, subject.experiment.data.training_images // classes)
+    smallest_class = subject.data.images_of_every_class(subject.experiment.data.training_images)
     if planes.neighbours >= smallest_class:
         raise InputError(
-            f"tangent_planes.neighbours is {planes.neighbours}; the smallest class has no more than "
+            f"tangent_planes.neighbours is {planes.neighbours}; the smallest class may have no more than "
             f"{smallest_class} images, and none is its own neighbour"
         )
 

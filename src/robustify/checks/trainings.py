@@ -101,13 +101,12 @@ def _problems_of_images(
     if subject.data is None:
         return
     classes = len(subject.data.train_class_counts)
-    most = min(subject.data.train_class_counts) * classes
-    if subject.experiment.data.training_images is not None:
-        most = min(most, subject.experiment.data.training_images)
-    if training.held_out >= most:
+    of_every_class = subject.data.images_of_every_class(subject.experiment.data.training_images)
+    most = max(of_every_class - 1, 0) * classes
+    if training.held_out > most:
         yield (
             f"{key}.held_out",
-            f"is {training.held_out}; there must be fewer than {most}, in equal parts of each class",
+            f"is {training.held_out}; there may be {most} at most, in equal parts of each class",
         )
     else:
         yield from _last_batch(subject, key, training, architecture)

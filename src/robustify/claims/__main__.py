@@ -28,6 +28,7 @@ from robustify.claims.tables import (
 )
 from robustify.errors import InputError
 from robustify.files.atomic import replacing
+from robustify.files.stated import read_json
 from robustify.fingerprint import configuration_sha256
 from robustify.reporting import seed_figures
 from robustify.reporting.titles import COMPLETE
@@ -212,9 +213,9 @@ def _beginnings(results: Path, stored: list[Stored]) -> list[Beginning]:
 
 def _read(path: Path, keys: set[str]) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError) as error:
-        raise InputError(f"{path} isn't there or isn't readable; gather the seeds again") from error
+        found = read_json(path)
+    except InputError as error:
+        raise InputError(f"{error}; gather the seeds again") from error
     if not isinstance(found, dict) or not keys <= found.keys():
         raise InputError(f"{path} doesn't hold {', '.join(sorted(keys))}; gather the seeds again")
     return found

@@ -55,7 +55,7 @@ class Experiment(Strict):
     title: str
     seed: int = Field(ge=0, lt=LARGEST)
     environment: str
-    folder: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
+    folder: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)] | None = None
     device: str
     data: Data
     net: Named

@@ -40,8 +40,10 @@ RESERVED = {
     "verification",
 }
 
+_LONGEST = 64
+
 PLAIN_NAME = (
-    "must be of lower-case letters, digits and _, and neither seed_ and a number nor one of "
+    f"must be of lower-case letters, digits and _, {_LONGEST} at most, and neither seed_ and a number nor one of "
     f"{', '.join(sorted(RESERVED))}"
 )
 # what measures a net has its name with one of these
@@ -53,6 +55,8 @@ def is_plain_name(name: object) -> bool:
     return (
         isinstance(name, str)
         and re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None
+        # it stands in names of files, with others
+        and len(name) <= _LONGEST
         and name not in RESERVED
         # where other seeds' outputs lie
         and re.fullmatch(r"seed_[0-9]+", name) is None

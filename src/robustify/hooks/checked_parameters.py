@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,16 @@ from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
-from kedro.io import CatalogProtocol, DatasetError
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from robustify import pipeline_registry
 from robustify.checks.missing_inputs import missing_inputs
 from robustify.checks.parameters import ConfigurationError, experiments_of
+from robustify.checks.remaining import without_what_exists
 from robustify.checks.spelling import stray_parameters
+from robustify.checks.unreadable import reason_of, unreadable_inputs
+from robustify.checks.unwritable import unwritable_outputs
 from robustify.configuration import Experiment
 from robustify.errors import InputError
 from robustify.placement import place
@@ -41,15 +44,16 @@ class CheckedParameters:
             self._experiments = experiments_of(parameters)
         except ConfigurationError as error:
             problems += [str(error), *_further(error)]
-        if problems:
-            raise ClickException("; ".join(problems))
+        _refuse(problems)
         pipeline_registry.use_experiments(self._experiments)
         pipelines.configure(pipeline_registry.__name__)
         loader = context.config_loader
         loader["catalog"] = place(_checked(loader["catalog"]), self._experiments)
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
         """Make every part that a parameter names, so that a wrong name or value shows now."""
         from robustify.checks.preflight import problems_of
 
@@ -64,11 +68,12 @@ class CheckedParameters:
         for name, experiment in self._experiments.items():
             if any({name, "transfer"} <= node.tags for node in pipeline.nodes):
                 problems += [*_absent(name, experiment), *_of_two_seeds(name, experiment)]
-        if problems:
-            raise ClickException("; ".join(problems))
-        missing = missing_inputs(pipeline, catalog, pipelines)
-        if missing:
-            raise ClickException("; ".join(missing))
+        _refuse(problems)
+        if run_params.get("only_missing_outputs"):
+            pipeline = without_what_exists(pipeline, catalog)
+        _refuse(missing_inputs(pipeline, catalog, pipelines))
+        _refuse(unwritable_outputs(pipeline, catalog))
+        _refuse(unreadable_inputs(pipeline, catalog))
         _require_data(pipeline, catalog, self._experiments)
 
     @hook_impl(wrapper=True, tryfirst=True)
@@ -81,16 +86,15 @@ class CheckedParameters:
             result = yield
         except MlflowException as other:
             logger.warning("MLflow doesn't take the run's end (%s)", other)
-        cause: BaseException | None = error
-        while isinstance(cause, DatasetError):
-            cause = cause.__cause__
-        if isinstance(cause, InputError | FileNotFoundError):
-            raise ClickException(str(cause)) from error
-        # the catalog puts the data set's name before it
-        if isinstance(error, DatasetError) and "Failed while loading" in str(error):
-            what = " ".join(str(error).split())
-            raise ClickException(f"{what[:500]}; remove that file, and make it again") from error
+        reason = reason_of(error)
+        if reason is not None:
+            raise ClickException(reason) from error
         return result
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    if problems:
+        raise ClickException("; ".join(problems))
 
 
 def _parameters_of(context: KedroContext) -> Mapping[str, Any]:
@@ -120,12 +124,13 @@ def _not_trained(name: str, experiment: Experiment, pipeline: Pipeline) -> tuple
 
 
 def _absent(name: str, experiment: Experiment) -> list[str]:
-    """Return a complaint for every stored net that transfer is to be measured on and that isn't there."""
+    """Return a complaint for every stored net that transfer is to be measured on and can't be."""
+    from robustify.checks.other_nets import problem_of_other_net
+
     also = experiment.across_seeds.transfer.also if experiment.across_seeds else {}
+    found = ((net, problem_of_other_net(Path(path), experiment)) for net, path in also.items())
     return [
-        f"{name}.across_seeds.transfer.also.{net}: there is no file {path}"
-        for net, path in also.items()
-        if not Path(path).is_file()
+        f"{name}.across_seeds.transfer.also.{net}: {problem}" for net, problem in found if problem
     ]
 
 
@@ -163,5 +168,4 @@ def _require_data(
         ]
     except InputError as error:
         raise ClickException(str(error)) from error
-    if stale:
-        raise ClickException("; ".join(stale))
+    _refuse(stale)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from tempfile import TemporaryFile
 from traceback import walk_tb
 from urllib.parse import urlsplit
 
 from click import ClickException
+from kedro.config import MissingConfigException
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from pydantic import ValidationError
 
@@ -29,15 +34,16 @@ class TolerantTracking:
         self._warned = False
 
     @hook_impl(wrapper=True, tryfirst=True)
-    def after_context_created(self) -> Generator[None, object, object]:
+    def after_context_created(self, context: KedroContext) -> Generator[None, object, object]:
         """Refuse to start without the tracking server, or without room in the store."""
+        _heed_configuration(context)
         try:
             _check_server()
             _check_file()
         except (ValueError, OSError) as error:
             raise ClickException(
-                f"MLFLOW_TRACKING_URI is {_store()}, which can't be ({_reason(error)}); name another store, "
-                f"or unset the variable to keep the runs in mlflow.db"
+                f"MLflow's store is {_store()}, which can't be ({_reason(error)}); name another one by "
+                f"MLFLOW_TRACKING_URI, or none, to keep the runs in mlflow.db"
             ) from error
         with _refusal():
             _make_tables()
@@ -106,6 +112,18 @@ def _takes_nothing(error: BaseException) -> ClickException:
     )
 
 
+def _heed_configuration(context: KedroContext) -> None:
+    """Let the address that mlflow.yml may give stand in the environment, where everyone looks for it."""
+    try:
+        server = context.config_loader["mlflow"].get("server")
+    except MissingConfigException:
+        return
+    address = server.get("mlflow_tracking_uri") if isinstance(server, Mapping) else None
+    # a folder's name is made a whole path later, by kedro-mlflow
+    if isinstance(address, str) and "://" in address:
+        os.environ["MLFLOW_TRACKING_URI"] = address
+
+
 def _check_server() -> None:
     uri = urlsplit(_uri())
     if uri.scheme not in ("http", "https") or uri.hostname is None:
@@ -121,8 +139,8 @@ def _check_server() -> None:
         reason = f"nothing within {SECONDS:.0f} seconds" if slow else "no connection"
         place = f"{uri.scheme}://{uri.netloc.rpartition('@')[2]}"
         raise ClickException(
-            f"MLFLOW_TRACKING_URI is {place}, which doesn't answer ({reason}); start that server, or "
-            f"unset the variable to keep the runs in mlflow.db"
+            f"MLflow's server is {place}, which doesn't answer ({reason}); start that server, or "
+            f"name none by MLFLOW_TRACKING_URI, to keep the runs in mlflow.db"
         ) from error
 
 
@@ -137,11 +155,23 @@ def _check_file() -> None:
         )
     folder = next(parent for parent in path.parents if parent.exists())
     for place in (path, folder):
-        if place.exists() and not os.access(place, os.W_OK):
+        if place.exists() and not _writable(place):
             raise ClickException(
                 f"MLflow's store {_uri()} takes nothing ({place} can't be written); make it writable, "
                 f"or name another one by MLFLOW_TRACKING_URI"
             )
+
+
+def _writable(place: Path) -> bool:
+    if not os.access(place, os.W_OK):
+        return False
+    # root is told that it may write where no file can be made
+    try:
+        with TemporaryFile(dir=place) if place.is_dir() else nullcontext():
+            return True
+    except OSError as error:
+        # what a full disk makes of it is told once its store is asked
+        return error.errno == errno.ENOSPC
 
 
 def _make_tables() -> None:

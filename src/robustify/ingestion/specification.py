@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from robustify.errors import InputError
 
 if TYPE_CHECKING:
     from robustify.configuration import Data
+
+# how far classes fall short of their share among the first N images, in square roots of N
+_UNEVENNESS = 0.8
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -61,6 +65,20 @@ class Specification:
     test_class_counts: tuple[int, ...]
     sha256: str
     package: str
+
+    def images_of_every_class(self, training_images: int | None) -> int:
+        """Return how many images any class has among the first so many training images, at least.
+
+        Exact for all of them; of a part, classes are rarer than in the whole by a little less than this allows for.
+
+        Args:
+            training_images: 100 at least, or all if None.
+        """
+        rarest, every = min(self.train_class_counts), sum(self.train_class_counts)
+        if training_images is None or training_images >= every:
+            return rarest
+        share = training_images * rarest / every
+        return max(math.floor(share - _UNEVENNESS * math.sqrt(training_images)), 0)
 
 
 SPECIFICATIONS = {

@@ -6,18 +6,25 @@ weight gradient behind.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from robustify.answers import BATCH_SIZE, class_of, device_of, pixels
+from robustify.answers import BATCH_SIZE, class_of, device_of, pixels, require_tensors
 from robustify.errors import InputError
 from robustify.limits import is_number, require_at_least
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
-from robustify.uncertainty import LinfBall, Point, UncertaintySet, make_uncertainty_set
+from robustify.uncertainty import (
+    LinfBall,
+    Point,
+    UncertaintySet,
+    make_uncertainty_set,
+    require_radius_in_box,
+)
 from robustify.validity import require_measurable
 
 Key = TypeVar("Key")
@@ -111,13 +118,16 @@ def accuracy_under_steps(
         batch_size: images a pass.
 
     Raises:
-        InputError: if a norm is unknown, a radius isn't positive, or as :func:`one_step_accuracies`.
+        InputError: if a norm is unknown, a radius isn't positive or reaches beyond the pixel box, or as :func:`one_step_accuracies`.
     """
     balls = {
         (norm, radius): make_uncertainty_set(norm, radius=radius)
         for norm, chosen in radii.items()
         for radius in chosen
     }
+    require_tensors(images=images)
+    for ball in balls.values():
+        require_radius_in_box(ball, math.prod(images.shape[1:]))
     shares = one_step_accuracies(net, images, labels, balls, batch_size=batch_size)
     return {
         norm: {radius: shares[norm, radius] for radius in chosen} for norm, chosen in radii.items()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from robustify.answers import BATCH_SIZE, class_of, device_of, pixels
-from robustify.errors import InputError
+from robustify.errors import InputError, shown
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode, input_gradient
@@ -79,12 +79,12 @@ def attack(
     if not uncertainty_sets:
         raise InputError("uncertainty_sets is empty; give at least one")
     for name, uncertainty_set in uncertainty_sets.items():
+        if not isinstance(uncertainty_set, NormBall):
+            raise InputError(f"uncertainty_sets[{name!r}] is no norm ball; it can't be attacked")
         if name != uncertainty_set.name:
             raise InputError(
                 f"uncertainty_sets[{name!r}] is a set named {uncertainty_set.name!r}; use that name"
             )
-        if not isinstance(uncertainty_set, NormBall):
-            raise InputError(f"uncertainty_sets[{name!r}] is no norm ball; it can't be attacked")
     require_measurable(net, images, labels, attacked=True, batch_size=batch_size)
     device = device_of(net)
     found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in uncertainty_sets}
@@ -138,8 +138,10 @@ def eight_bit_examples(
         uint8 images, shape (M, C, H, W), and int64 labels, shape (M,), M ≥ 1.
 
     Raises:
-        InputError: if no example fools the net.
+        InputError: if no example fools the net, or as :func:`attack`.
     """
+    if not isinstance(uncertainty_set, NormBall):
+        raise InputError(f"uncertainty_set is {shown(uncertainty_set)}; it must be a norm ball")
     examples = attack(net, images, labels, {uncertainty_set.name: uncertainty_set})
     kept = survives_rounding(net, examples)
     if not bool(kept.any()):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robustify.answers import BATCH_SIZE, device_of, logits_of
-from robustify.errors import InputError
+from robustify.errors import InputError, shown
 from robustify.intervals import interval_of, largest_margins
 from robustify.limits import require_at_least
 from robustify.uncertainty import LinfBall
@@ -38,12 +38,14 @@ def certified_accuracy(
     Raises:
         InputError: if there are no images or they aren't uint8, labels aren't classes of the net, the ball isn't l∞, or naming a layer that has no bound.
     """
+    require_bytes(images)
     if len(images) == 0:
         raise InputError("there are no images to certify")
-    require_bytes(images)
     require_at_least(1, batch_size=batch_size)
     if not isinstance(ball, LinfBall):
-        raise InputError(f"interval bounds are of an l∞ ball, not of {ball.name!r}")
+        raise InputError(
+            f"interval bounds are of an l∞ ball, not of {shown(getattr(ball, 'name', ball))}"
+        )
     # two, for one answer to all images would be the right shape for one
     classes = logits_of(net, images[:2]).shape[1]
     labels_are_in_range(labels, images=len(images), classes=classes).require()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from robustify.answers import BATCH_SIZE, device_of, pixels
+from robustify.answers import BATCH_SIZE, answer, device_of, pixels
 from robustify.errors import InputError
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
@@ -119,7 +119,7 @@ def _with_pixel(x: Tensor, extreme: Tensor, place: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _classes(net: nn.Module, x: Tensor) -> Tensor:
-    logits: Tensor = net(x.contiguous(memory_format=torch.channels_last))
+    logits = answer(net, x.contiguous(memory_format=torch.channels_last))
     # the largest of several NaN would count as a flip
     if not bool(logits.isfinite().all()):
         raise InputError(

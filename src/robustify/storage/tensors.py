@@ -76,7 +76,7 @@ def load_tensors(path: Path) -> Tensors:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         provenance = json.loads(header)
     except (SafetensorError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} isn't a readable Robustify file: {error}") from error
+        raise InputError(f"{path} isn't a readable Robustify file: {error}; {_AGAIN}") from error
     if not isinstance(provenance, dict) or provenance.get(PROVENANCE_HASH) != _provenance_sha256(
         provenance
     ):

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from robustify.errors import InputError
 from robustify.files.atomic import replacing, unfinished
 
 _SQLITE = "sqlite:///"
+# in seconds; the tables take ten at most
+_PATIENCE = 120.0
 
 
 def file_of(uri: str) -> Path | None:
@@ -42,13 +44,17 @@ def make_tables(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # two experiments may start at once, and a second one must not begin what the first has half done
-        with FileLock(path.with_name(f".{path.name}.lock")):
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=_PATIENCE):
             for left in _begun(path):
                 left.unlink(missing_ok=True)
             # MLflow's own page may have made them since a process was killed
             if not path.exists():
                 with replacing(path) as temporary:
                     _make(temporary)
+    except Timeout as error:
+        raise InputError(
+            f"{path} couldn't be made: another process has been at it for {_PATIENCE:.0f} seconds"
+        ) from error
     except OSError as error:
         raise InputError(f"{path} couldn't be made: {error.strerror}") from error
 

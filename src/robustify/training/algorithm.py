@@ -103,6 +103,7 @@ def train(
         _take_up(course, checkpoints)
         # what an earlier process did says nothing of this one's speed
         bar.n = bar.initial = course.taken
+        bar.refresh()
         for record in course.records:
             on_epoch(record)
         while not course.finished:

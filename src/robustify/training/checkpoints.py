@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from robustify.errors import InputError
@@ -12,6 +13,7 @@ from robustify.storage import Tensors, load_tensors, save_tensors
 logger = logging.getLogger(__name__)
 
 KEPT = 2
+_OF = "fingerprint"
 _NAME = re.compile(r"step-\d{9}\.safetensors")
 
 
@@ -19,12 +21,14 @@ class Checkpoints:
     """The latest states of one training, in a folder of its own.
 
     Args:
-        folder: holds the checkpoints of this training alone; whoever names it sees to it that another
-            configuration, other data or other code have another folder.
+        folder: holds the checkpoints of this training alone.
+        fingerprint: hash of all that decides the training's outcome; a state that lies there and was stored under another
+            one isn't taken up.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fingerprint: str) -> None:
         self._folder = folder
+        self._fingerprint = fingerprint
 
     def save(self, state: Tensors, *, step: int) -> None:
         """Store the state after ``step`` descent steps in all, and drop all but the last two.
@@ -38,7 +42,9 @@ class Checkpoints:
         for unfinished in self._folder.glob(".step-*.partial"):
             unfinished.unlink()
         latest = self._folder / f"step-{step:09d}.safetensors"
-        save_tensors(latest, state)
+        save_tensors(
+            latest, replace(state, provenance={**state.provenance, _OF: self._fingerprint})
+        )
         files = self._files()
         place = files.index(latest)
         for other in (*files[: max(place + 1 - KEPT, 0)], *files[place + 1 :]):
@@ -51,12 +57,16 @@ class Checkpoints:
             old.unlink()
 
     def latest(self) -> Tensors | None:
-        """Return the latest state that is undamaged, or None if there is none."""
+        """Return the latest state of this training that is undamaged, or None if there is none."""
         for path in reversed(self._files()):
             try:
-                return load_tensors(path)
+                stored = load_tensors(path)
             except InputError as error:
                 logger.warning("%s; it is passed over", error)
+                continue
+            if stored.provenance.get(_OF) == self._fingerprint:
+                return stored
+            logger.warning("%s is of another training; it is passed over", path)
         return None
 
     def latest_path(self) -> Path | None:
@@ -66,4 +76,4 @@ class Checkpoints:
 
     def _files(self) -> list[Path]:
         found = self._folder.glob("step-*.safetensors")
-        return sorted(path for path in found if _NAME.fullmatch(path.name))
+        return sorted(path for path in found if _NAME.fullmatch(path.name) and path.is_file())

@@ -16,16 +16,17 @@ from robustify.answers import (
     logits_of,
     pixels,
     require_full_numbers,
+    require_tensors,
 )
 from robustify.attacks import ApgdTargeted, Attack, AutoAttack, Pgd, Square, robust_accuracy
 from robustify.attacks.base import ascend, ball_in_box
 from robustify.attacks.losses import cross_entropy, margin
 from robustify.errors import InputError
 from robustify.levels import size_label
-from robustify.limits import require_at_least
+from robustify.limits import require_at_least, require_seed, require_share
 from robustify.machine.devices import full_precision
 from robustify.maximisers import evaluation_mode
-from robustify.uncertainty import NormBall, perturbation_norm
+from robustify.uncertainty import NormBall, perturbation_norm, require_radius_in_box
 from robustify.validity import (
     labels_are_in_range,
     outputs_are_finite,
@@ -42,8 +43,10 @@ from robustify.verification.gates import (
     gradients_are_there,
     gradients_break_what_queries_do,
     gradients_leave_nothing_out,
+    images_are_enough,
     larger_epsilon_never_helps,
     more_steps_never_help,
+    source_can_be_attacked,
     white_box_beats_transfer,
     whole_range_reaches_zero,
 )
@@ -88,11 +91,18 @@ def examine(
         seed: of the attacks' starts and of the noise.
 
     Raises:
-        InputError: if images aren't in [0, 1], labels aren't classes of the net, or it is of half precision.
+        InputError: if images aren't in [0, 1], labels aren't classes of the net, it or the source is of half precision, or
+            the source has other classes.
     """
+    require_tensors(images=images, labels=labels)
+    require_seed(seed)
     if len(images) == 0:
         raise InputError("there are no images to examine; give at least one")
     require_at_least(2, steps=steps)
+    require_share(largest_share_of_zero_gradients=largest_share_of_zero_gradients)
+    in_box = [ball_in_box(ball) for ball in balls]
+    for ball in in_box:
+        require_radius_in_box(ball, images[0].numel())
     require_full_numbers(net)
     pixels_are_in_range(images).require()
     logits = logits_of(net, images, batch_size=batch_size)
@@ -103,6 +113,7 @@ def examine(
     inspected = _Inspected(net, images, labels, steps, batch_size, seed, classes=logits.shape[1])
     verdicts = [
         valid,
+        images_are_enough(len(images)),
         *inspected.steadiness("the images", images),
         *inspected.steadiness("points next to the images", inspected.points_next_to_images()),
         *(
@@ -112,7 +123,11 @@ def examine(
         gradients_are_slopes(*inspected.slopes_of_ascent()),
         gradients_leave_nothing_out(*inspected.slopes_at_random()),
     ]
-    for ball in map(ball_in_box, balls):
+    if source is not None:
+        verdict = inspected.source_verdict(source, largest_share_of_zero_gradients)
+        verdicts.append(verdict)
+        source = source if verdict.passed else None
+    for ball in in_box:
         where = f"{ball.name} {size_label(ball.radius)}"
         verdicts += [
             replace(verdict, explanation=f"{where}: {verdict.explanation}")
@@ -213,6 +228,24 @@ class _Inspected:
     def _slope(self, lead: Callable[[Tensor], Tensor], inside: Tensor, direction: Tensor) -> Tensor:
         ahead, behind = (lead(self.net(inside + way * direction).float()) for way in (_WAY, -_WAY))
         return ((ahead - behind) / (2 * _WAY)).cpu()
+
+    def source_verdict(self, source: nn.Module, largest_share: float) -> Verdict:
+        """Return whether examples can be made on another net."""
+        require_full_numbers(source)
+        source = source.to(self._device)
+        classes = logits_of(source, self.images[:1]).shape[1]
+        if classes != self.classes:
+            raise InputError(
+                f"source has {classes} classes, the net {self.classes}; give a net of the same task"
+            )
+        theirs = dtype_of(source)
+        norms = []
+        with evaluation_mode(source):
+            for x, y in self._batches():
+                loss = partial(cross_entropy, labels=y)
+                gradient = ascend(source, x.to(theirs), loss).gradient
+                norms.append(perturbation_norm("linf", gradient).cpu())
+        return source_can_be_attacked(torch.cat(norms), largest_share=largest_share)
 
     def under_attack(self, ball: NormBall, source: nn.Module | None) -> Iterator[Verdict]:
         """Yield the verdicts that take attacks in a ball."""

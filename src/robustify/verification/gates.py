@@ -23,6 +23,9 @@ OnFailure = Literal["raise", "flag"]
 # 2: steady answers where attacks go and of images by themselves; queries in every examined ball
 EDITION = 2
 
+# of fewer images, gates let pass what they should catch
+FEWEST_IMAGES = 50
+
 # shares that are as good as equal: half a point
 HALF_A_POINT = 0.005
 # float32 sums taken in another order differ by less
@@ -66,6 +69,39 @@ def judge(verdicts: Iterable[Verdict], *, title: str, on_failure: OnFailure) -> 
     if failed and on_failure == "raise":
         reasons = "; ".join(f"{gate} ({explanation})" for gate, explanation in failed.items())
         raise GateError(f"{title} failed sanity gates: {reasons}")
+
+
+def images_are_enough(images: int) -> Verdict:
+    """The other gates looked at so many images that what they find is no chance.
+
+    Of a handful of images, a fast wave added to the input passes them all.
+
+    Args:
+        images: that they looked at.
+    """
+    return Verdict(
+        "images_are_enough",
+        images >= FEWEST_IMAGES,
+        {"images": images, "fewest": FEWEST_IMAGES},
+        f"the gates looked at {images} images; on fewer than {FEWEST_IMAGES} they let pass what they should catch",
+    )
+
+
+def source_can_be_attacked(norms: Tensor, *, largest_share: float) -> Verdict:
+    """The net whose examples are tried has a gradient to make them by; else they are the images and break nothing.
+
+    Args:
+        norms: of each image's loss gradient on that net, shape (N,).
+        largest_share: of images whose gradient may be zero, or not finite.
+    """
+    share = _share_without(norms)
+    return Verdict(
+        "source_can_be_attacked",
+        share <= largest_share,
+        {"share_of_zero_gradients": share, "largest_share": largest_share},
+        f"the gradient of the net whose examples are tried is zero or no number on {_per_cent(share)} of the images; "
+        f"at most {_per_cent(largest_share)} are allowed: examples made on it say nothing",
+    )
 
 
 def answer_is_deterministic(answers: Sequence[Tensor]) -> Verdict:
@@ -119,7 +155,7 @@ def gradients_are_there(
         largest_share: of images whose gradient may be zero, or not finite.
         where: the gradients were taken.
     """
-    share = float((~(norms > 0) | ~norms.isfinite()).double().mean())
+    share = _share_without(norms)
     return Verdict(
         "gradients_are_there",
         share <= largest_share,
@@ -350,6 +386,10 @@ def _never_rises(
         f"PGD leaves {_per_cent(before[1])} right with {name(before[0])}, "
         f"{_per_cent(after[1])} with {name(after[0])}",
     )
+
+
+def _share_without(norms: Tensor) -> float:
+    return float((~(norms > 0) | ~norms.isfinite()).double().mean())
 
 
 def _require_several(name: str, compared: Sized) -> None:

@@ -10,7 +10,7 @@ from robustify.attacks import Attack, AutoAttack, make_attack
 from robustify.attacks.base import ball_in_box
 from robustify.configuration import Depth, Verification
 from robustify.errors import InputError, shown
-from robustify.limits import is_number, require_at_least
+from robustify.limits import require_at_least, require_share
 from robustify.uncertainty import SETS, NormBall, make_uncertainty_set
 from robustify.verification.gates import OnFailure
 from robustify.verification.survival import BATCH_SIZE
@@ -70,11 +70,7 @@ class Plan:
         require_at_least(1, images=self.images, batch_size=self.batch_size)
         require_at_least(1, examined_images=self.examined_images)
         require_at_least(2, examined_steps=self.examined_steps)
-        share = self.largest_share_of_zero_gradients
-        if not is_number(share) or not 0 <= share <= 1:
-            raise InputError(
-                f"largest_share_of_zero_gradients is {shown(share)}; it must be in [0, 1]"
-            )
+        require_share(largest_share_of_zero_gradients=self.largest_share_of_zero_gradients)
         if self.on_failure not in get_args(OnFailure):
             raise InputError(
                 f"on_failure is {shown(self.on_failure)}; known: {', '.join(get_args(OnFailure))}"

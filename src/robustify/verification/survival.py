@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from robustify.answers import device_of, logits_of, pixels
+from robustify.answers import device_of, logits_of, pixels, require_tensors
 from robustify.attacks import Attack, AttackState, Progress, robust_accuracy
 from robustify.attacks.base import ball_in_box
 from robustify.errors import InputError
 from robustify.fingerprint import VERIFICATION_CODE, fingerprint
+from robustify.limits import require_at_least, require_seed
 from robustify.storage import Tensors, load_tensors, save_tensors, tensors_sha256
-from robustify.uncertainty import NormBall, UncertaintySet
+from robustify.uncertainty import NormBall, UncertaintySet, require_radius_in_box
 from robustify.validity import checked_logits
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ BATCH_SIZE = 100
 # images whose logits tell nets apart, as they are and moved off the grid of bytes
 _KNOWN_BY = 16
 _MOVED = 0.96
+_OF = "fingerprint"
 
 
 @dataclass(frozen=True)
@@ -99,15 +101,20 @@ def survive(
     Raises:
         InputError: as :func:`robustify.attacks.robust_accuracy`, or if the state can't be written.
     """
+    require_tensors(images=images, labels=labels)
+    require_seed(seed)
+    require_at_least(1, batch_size=batch_size)
     if len(images) == 0:
         raise InputError("robust accuracy of no images is undefined; the set is empty")
     ball = ball_in_box(uncertainty_set)
+    require_radius_in_box(ball, images[0].numel())
     # each portion would be looked at only when its turn comes
     checked_logits(net, images, labels, batch_size=batch_size)
     store = _Store(folder, _key(net, images, labels, attack, ball, batch_size, seed))
     found, begun = store.read()
-    with tqdm(total=len(images), desc=title, unit="image", mininterval=1) as bar:
-        bar.n = bar.initial = len(found)
+    with tqdm(
+        total=len(images), initial=len(found), desc=title, unit="image", mininterval=1
+    ) as bar:
         for first in range(len(found), len(images), batch_size):
             portion = slice(first, first + batch_size)
             started = time.perf_counter() - begun.seconds
@@ -195,6 +202,7 @@ class _Store:
     """A file for the finished portions and the one that is begun; nothing without a folder."""
 
     def __init__(self, folder: Path | None, key: str) -> None:
+        self._key = key
         self._path = None if folder is None else folder / f"{key[:32]}.safetensors"
 
     def read(self) -> tuple[Survival, Survival]:
@@ -204,6 +212,10 @@ class _Store:
             stored = load_tensors(self._path)
         except InputError as error:
             logger.warning("%s; the attack begins anew", error)
+            return Survival(), Survival()
+        # the file's name alone could be any other file's
+        if stored.provenance.get(_OF) != self._key:
+            logger.warning("%s is of another attack; this one begins anew", self._path)
             return Survival(), Survival()
         return _unpacked(stored, "found"), _unpacked(stored, "begun")
 
@@ -216,11 +228,11 @@ class _Store:
             for name, survival in parts.items()
             for position, (part, mask) in enumerate(survival.standing.items())
         }
-        about = {
+        about: dict[str, Any] = {
             name: {"rejected": survival.rejected, "seconds": survival.seconds}
             for name, survival in parts.items()
         }
-        save_tensors(self._path, Tensors(tensors, about))
+        save_tensors(self._path, Tensors(tensors, {**about, _OF: self._key}))
 
 
 def _unpacked(stored: Tensors, name: str) -> Survival:

@@ -9,12 +9,13 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from robustify.answers import logits_of
+from robustify.answers import logits_of, require_tensors
 from robustify.attacks import ApgdCrossEntropy, Pgd, Square
 from robustify.attacks.evaluation import CLEAN
 from robustify.configuration import ALL_ATTACKS
-from robustify.errors import InputError
+from robustify.errors import InputError, shown
 from robustify.levels import size_label
+from robustify.limits import require_seed
 from robustify.uncertainty import NormBall
 from robustify.verdicts import Verdict
 from robustify.verification.attackable import measured_if_attackable
@@ -68,6 +69,10 @@ def verify(
         InputError: if images or labels can't be attacked, or the net has too few classes for an attack.
         GateError: if a gate failed and the plan says so.
     """
+    require_tensors(images=images, labels=labels)
+    require_seed(seed)
+    if not isinstance(plan, Plan):
+        raise InputError(f"plan is {shown(plan)}; it must be a Plan, as make_plan makes them")
     if len(images) == 0:
         raise InputError("there are no images to verify with; the set is empty")
     images, labels = images[: plan.images], labels[: plan.images]

@@ -90,7 +90,9 @@ def train_net(
         device=where,
         title=title,
         on_epoch=partial(log_epoch, title),
-        checkpoints=Checkpoints(Path("data/06_models/checkpoints") / title / key[:16]),
+        checkpoints=Checkpoints(
+            Path("data/06_models/checkpoints") / title / key[:16], fingerprint=key
+        ),
     )
     return (
         TrainedNet(built, architecture, provenance_of(settings, curve)),
