@@ -464,12 +464,12 @@ def test_listed_experiments_must_exist(parameters: dict[str, Any]) -> None:
         (
             "data.training_images",
             100,
-            r"objectives\.nets\.tangent: tangent_planes\.neighbours is 20; .* no more than 1 images",
+            r"objectives\.nets\.tangent: tangent_planes\.neighbours is 20; .* no more than 5 images",
         ),
         (
             "tangent_planes.neighbours",
             5421,
-            "neighbours is 5421; the smallest class may have no more than 5421",
+            "neighbours is 5421; of the smallest class no more than 5421 images",
         ),
         ("objective.label_smoothin", 0.1, r"mnist\.objective\.label_smoothin: "),
         (

@@ -48,8 +48,8 @@ def test_settings_and_every_source_of_the_training_count(
     ("code", "carriers"),
     [
         (CODE, set()),
-        (ADVERSARIAL_SET_CODE, set()),
-        (VERIFICATION_CODE, {"levels", "reporting"}),
+        (ADVERSARIAL_SET_CODE, {"machine.shortage"}),
+        (VERIFICATION_CODE, {"levels", "machine.shortage", "reporting"}),
     ],
     ids=["training", "adversarial_set", "verification"],
 )

@@ -37,12 +37,25 @@ def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes, words: str)
     assert re.search(rf"configuration of 'parameters': .*parameters_own\.yml: .*{words}", message)
 
 
-def test_a_list_in_a_mappings_place_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"mnist: [1, 2]\n", b"mnist: {seeds: {a: 1}}\n"])
+def test_a_list_in_a_mappings_place_is_told_by_its_file(tmp_path: Path, content: bytes) -> None:
+    loader = loader_of(tmp_path, content)
+    (tmp_path / "base" / "parameters.yml").write_text("mnist: {seeds: [0]}\n")
     with pytest.raises(ClickException) as caught:
-        loader_of(tmp_path, b"mnist: [1, 2]\n")["parameters"]
-    assert caught.value.message.endswith(
-        "local/parameters_own.yml: mnist must be a mapping, 'name: value', as in the files before it; it is a list"
+        loader["parameters"]
+    assert "\n" not in caught.value.message
+    assert (
+        "local/parameters_own.yml: it can't be merged with the files before it"
+        in caught.value.message
     )
+
+
+def test_files_that_replace_others_are_not_blamed(tmp_path: Path) -> None:
+    loader = loader_of(tmp_path, b"mnist: {seed: '${nothing}'}\n")
+    (tmp_path / "base" / "catalog.yml").write_text("_shared: {a: 1}\n")
+    (tmp_path / "local" / "catalog.yml").write_text("_shared: [1]\n")
+    with pytest.raises(ClickException, match="Interpolation key 'nothing' not found"):
+        loader["parameters"]
 
 
 def test_255ths_of_what_is_no_number_say_what_they_take(tmp_path: Path) -> None:

@@ -147,5 +147,5 @@ def test_a_dvc_yaml_of_no_stages_is_one_line(
     Path("dvc.yaml").write_text(content)
     assert registration.register("mnist") == 2
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("not registered with DVC: dvc.yaml can't be read: ")
+    assert line.startswith("not registered with DVC: dvc.yaml isn't as it should be: ")
     assert committed == []

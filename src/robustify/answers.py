@@ -127,23 +127,26 @@ def logits_of(net: nn.Module, images: Tensor, *, batch_size: int = BATCH_SIZE) -
         batch_size: images a forward pass.
 
     Raises:
-        InputError: if ``batch_size`` is below 1, the net takes no images of that shape, or as :func:`pixels` and
+        InputError: if ``batch_size`` is below 1, the net fails on images of that shape, or as :func:`pixels` and
             :func:`answer`.
     """
     require_at_least(1, batch_size=batch_size)
     require_tensors(images=images)
+    with evaluation_mode(net), full_precision():
+        return torch.cat(
+            [_taken(net, pixels(batch, net)).float().cpu() for batch in images.split(batch_size)]
+        )
+
+
+def _taken(net: nn.Module, x: Tensor) -> Tensor:
+    """Return the net's logits, or say of which images it fails."""
     try:
-        with evaluation_mode(net), full_precision():
-            return torch.cat(
-                [
-                    answer(net, pixels(batch, net)).float().cpu()
-                    for batch in images.split(batch_size)
-                ]
-            )
+        return answer(net, x)
     except RuntimeError as error:
-        if is_memory_shortage(error):
+        # other kinds of it are a GPU's, or mistakes in the net itself
+        if type(error) is not RuntimeError or is_memory_shortage(error):
             raise
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f"the net takes no images of shape {tuple(images.shape[1:])} ({reason})"
+            f"the net fails on images of shape {tuple(x.shape[1:])}: {reason}"
         ) from error

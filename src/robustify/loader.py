@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from click import ClickException
 from kedro.config import OmegaConfigLoader
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -50,7 +51,9 @@ class ReadableConfigLoader(OmegaConfigLoader):
         try:
             found: dict[str, Any] = super().__getitem__(key)
         except _UNREADABLE as error:
-            raise ClickException(f"configuration of {key!r}: {self._explained(error)}") from error
+            raise ClickException(
+                f"configuration of {key!r}: {self._explained(error, key)}"
+            ) from error
         return found
 
     def _require_environment(self) -> None:
@@ -63,35 +66,31 @@ class ReadableConfigLoader(OmegaConfigLoader):
                 f"it has {', '.join(known)}"
             )
 
-    def _explained(self, error: Exception) -> str:
+    def _explained(self, error: Exception, key: str) -> str:
         # Kedro reads files into memory first, so that nobody can say which one it was
         merged = OmegaConf.create({})
-        for environment in (self.base_env, self.env or self.default_run_env):
-            for path in sorted(Path(self.conf_source, str(environment)).rglob("*.y*ml")):
+        for path in self._files():
+            try:
+                content = OmegaConf.load(path)
+            except _UNREADABLE as cause:
+                return f"{path}: {_in_one_line(cause)}"
+            if not isinstance(content, DictConfig):
+                return f"{path} must hold a mapping, 'name: value' on each line"
+            if self._is_merged(path, key):
                 try:
-                    content = OmegaConf.load(path)
+                    merged.merge_with(content)
                 except _UNREADABLE as cause:
-                    return f"{path}: {_in_one_line(cause)}"
-                if not isinstance(content, DictConfig):
-                    return f"{path} must hold a mapping, 'name: value' on each line"
-                clash = _clash(merged, content)
-                if clash is not None:
-                    return f"{path}: {clash} must be a mapping, 'name: value', as in the files before it; it is a list"
-                merged.merge_with(content)
+                    return f"{path}: it can't be merged with the files before it: a list stands where they have a mapping, or the other way round ({_in_one_line(cause)})"
         return _in_one_line(error)
 
+    def _files(self) -> Iterator[Path]:
+        for environment in (self.base_env, self.env or self.default_run_env):
+            yield from sorted(Path(self.conf_source, str(environment)).rglob("*.y*ml"))
 
-def _clash(below: DictConfig, above: DictConfig, prefix: str = "") -> str | None:
-    """Return the first key of a list that would have to be merged with a mapping."""
-    for key in map(str, above):
-        one, other = (side._get_node(key) for side in (below, above))
-        if isinstance(one, DictConfig) and isinstance(other, ListConfig):
-            return f"{prefix}{key}"
-        if isinstance(one, DictConfig) and isinstance(other, DictConfig):
-            deeper = _clash(one, other, f"{prefix}{key}.")
-            if deeper is not None:
-                return deeper
-    return None
+    def _is_merged(self, path: Path, key: str) -> bool:
+        """Return whether a file's entries are merged with those of other files, not put in their place."""
+        named = any(path.match(pattern) for pattern in self.config_patterns.get(key, ()))
+        return named and self.merge_strategy.get(key) == "soft"
 
 
 def _in_one_line(error: Exception) -> str:

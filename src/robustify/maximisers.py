@@ -190,10 +190,10 @@ class ProjectedGradient(Maximiser):
         restarts: int = 1,
     ) -> None:
         require_at_least(1, steps=steps, restarts=restarts)
+        require_flags(random_start=random_start)
         require_relative_step(relative_step)
         self.steps = steps
         self.relative_step = relative_step
-        require_flags(random_start=random_start)
         self.random_start = random_start
         self.restarts = restarts
 

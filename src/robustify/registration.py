@@ -44,7 +44,9 @@ def register(experiment: str) -> int:
     try:
         known = _registered(stages.read_text())
     except (yaml.YAMLError, ValueError) as error:
-        print(f"not registered with DVC: dvc.yaml can't be read: {' '.join(str(error).split())}")  # noqa: T201
+        print(
+            f"not registered with DVC: dvc.yaml isn't as it should be: {' '.join(str(error).split())}"
+        )
         return 2
     if experiment != "__default__" and experiment not in known:
         told = f"not registered with DVC: what it registers after a run are the experiments {', '.join(known)}, not {experiment}"

@@ -9,6 +9,7 @@ import pytest
 import torch
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node, pipeline
+from kedro_datasets.matplotlib import MatplotlibDataset
 
 from robustify.checks.unreadable import unreadable_inputs
 from robustify.checks.unwritable import unwritable_outputs
@@ -76,6 +77,25 @@ def test_places_that_cannot_be_written_are_named(catalog: DataCatalog, tmp_path:
         f"{tmp_path}/last.json is a folder, a file is to be written there; remove it",
         f"{tmp_path}/made is a file, a folder is needed there; remove it",
     ]
+
+
+def test_what_others_data_sets_write_is_theirs(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    theirs = MatplotlibDataset(filepath=str(tmp_path / "figures"))
+    drawing = pipeline([node(lambda: 0, None, "figures")])
+    assert unwritable_outputs(drawing, DataCatalog({"figures": theirs})) == []
+
+
+def test_a_whole_file_is_not_to_be_removed(
+    catalog: DataCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(path: Path) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("robustify.storage.load_trained_net", load)
+    (complaint,) = unreadable_inputs(RUN, catalog)
+    assert "net.safetensors" in complaint
+    assert complaint.endswith("no room")
 
 
 def test_a_folder_that_is_read_only_is_named(

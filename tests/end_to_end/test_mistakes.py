@@ -115,7 +115,6 @@ def test_a_store_that_cannot_be_is_one_line_in_seconds(
     assert "hunter2" not in told
 
 
-@needs_namespaces
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
@@ -146,6 +145,7 @@ def test_a_store_that_mlflow_yml_names_is_looked_at_too(project: Project) -> Non
     assert "sqlite:////proc/mlflow.db takes nothing (/proc can't be written)" in told
 
 
+@needs_namespaces
 def test_a_store_in_a_folder_that_cannot_be_written_is_one_line_in_seconds(
     project: Project, tmp_path: Path
 ) -> None:

@@ -113,8 +113,8 @@ def _planes(subject: Subject, net: Net) -> None:
     smallest_class = subject.data.images_of_every_class(subject.experiment.data.training_images)
     if planes.neighbours >= smallest_class:
         raise InputError(
-            f"tangent_planes.neighbours is {planes.neighbours}; the smallest class may have no more than "
-            f"{smallest_class} images, and none is its own neighbour"
+            f"tangent_planes.neighbours is {planes.neighbours}; of the smallest class no more than "
+            f"{smallest_class} images are sure to be there, and none is its own neighbour"
         )
 
 

@@ -10,7 +10,7 @@ from kedro.pipeline import Pipeline
 
 from robustify.placement import seed_of
 
-_PARAMETERS = ("parameters", "params:")
+PARAMETERS = ("parameters", "params:")
 
 
 def missing_inputs(
@@ -26,7 +26,7 @@ def missing_inputs(
     absent = [
         name
         for name in sorted(pipeline.inputs())
-        if not name.startswith(_PARAMETERS) and not catalog.exists(name)
+        if not name.startswith(PARAMETERS) and not catalog.exists(name)
     ]
     return [*_seeds(absent), *_made_by_others(absent, pipelines)]
 

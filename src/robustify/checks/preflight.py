@@ -16,6 +16,7 @@ from robustify.checks.twins import twins
 from robustify.configuration import Depth, Experiment
 from robustify.ingestion.specification import specification_of
 from robustify.machine.devices import choose_device
+from robustify.verification.gates import FEWEST_IMAGES
 
 
 def problems_of(name: str, experiment: Experiment) -> list[tuple[str, str]]:
@@ -53,6 +54,8 @@ def _problems(subject: Subject) -> Problems:
         depth = getattr(experiment.verification, name)
         if depth is not None:
             yield from _depth(subject, f"verification.{name}", depth)
+            if experiment.verification.on_failure == "raise":
+                yield from _gates(f"verification.{name}", depth)
 
 
 def _classes(subject: Subject) -> Problems:
@@ -90,6 +93,16 @@ def _across_seeds(subject: Subject) -> Problems:
     for norm, ball in chosen.transfer.sets.items():
         yield from problems_of_ball(subject, f"across_seeds.transfer.sets.{norm}", norm, ball)
     yield from problems_of_balls(subject, "across_seeds.steps.radii", chosen.steps.radii)
+
+
+def _gates(key: str, depth: Depth) -> Problems:
+    """Gates that look at too few images fail for that alone, which a run that they stop should say first."""
+    for below, images in (("images", depth.images), ("gates.images", depth.gates.images)):
+        if images < FEWEST_IMAGES:
+            yield (
+                f"{key}.{below}",
+                f"is {images}; on fewer than {FEWEST_IMAGES} the sanity gates fail, and verification.on_failure is raise",
+            )
 
 
 def _depth(subject: Subject, key: str, depth: Depth) -> Problems:

@@ -22,7 +22,11 @@ def without_what_exists(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) 
     for node in reversed(pipeline.nodes):
         absent = [output for output in node.outputs if not catalog.exists(output)]
         # what has no file is only needed by who reads it
-        if not node.outputs or any(output in catalog or output in wanted for output in absent):
+        if not node.outputs or any(_is_kept(catalog, each) or each in wanted for each in absent):
             kept.append(node.name)
             wanted.update(node.inputs)
     return pipeline.filter(node_names=kept) if kept else Pipeline([])
+
+
+def _is_kept(catalog: CatalogProtocol[Any, Any], name: str) -> bool:
+    return name in catalog and not getattr(catalog.get(name), "_EPHEMERAL", False)

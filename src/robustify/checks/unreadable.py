@@ -7,9 +7,9 @@ from typing import Any
 from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 
+from robustify.checks.missing_inputs import PARAMETERS
 from robustify.errors import InputError
 
-_PARAMETERS = ("parameters", "params:")
 _LONGEST = 500
 
 
@@ -23,7 +23,7 @@ def unreadable_inputs(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) ->
     found = (
         _complaint(catalog, name)
         for name in sorted(pipeline.inputs())
-        if not name.startswith(_PARAMETERS) and catalog.exists(name)
+        if not name.startswith(PARAMETERS) and catalog.exists(name)
     )
     return [complaint for complaint in found if complaint is not None]
 
@@ -52,5 +52,8 @@ def reason_of(error: BaseException) -> str | None:
         return str(cause)
     # the catalog puts the data set's name before it
     if isinstance(error, DatasetError) and "Failed while loading" in str(error):
+        # a file that is whole isn't to be removed
+        if isinstance(cause, MemoryError | PermissionError | ImportError):
+            return " ".join(str(error).split())[:_LONGEST]
         return f"{' '.join(str(error).split())[:_LONGEST]}; remove that file, and make it again"
     return None

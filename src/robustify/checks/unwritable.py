@@ -10,31 +10,34 @@ from typing import Any
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from robustify.datasets.atomic import AtomicFiguresDataset
-
 
 def unwritable_outputs(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> list[str]:
     """Return a complaint for every place of an output that can't be written.
+
+    Looked at are data sets that say what their ``PLACE`` is, a ``file`` or a ``folder``, as those of
+    :mod:`robustify.datasets` do; a user's others may write what and where they like.
 
     Args:
         pipeline: what is to be run.
         catalog: says where data lie.
     """
-    places = (
-        (Path(path), isinstance(dataset, AtomicFiguresDataset))
+    found = (
+        complaint
         for name in sorted(pipeline.all_outputs())
         if name in catalog
         for dataset in [catalog.get(name)]
-        if (path := getattr(dataset, "_filepath", None)) is not None
+        for kind in [getattr(dataset, "PLACE", None)]
+        if kind is not None
+        for complaint in _problems(Path(dataset._filepath), kind)
     )
-    return list(dict.fromkeys(text for place in places for text in _problems(*place)))
+    return list(dict.fromkeys(found))
 
 
-def _problems(path: Path, is_folder: bool) -> Iterator[str]:
-    if path.is_dir() and not is_folder:
+def _problems(path: Path, kind: str) -> Iterator[str]:
+    if kind == "file" and path.is_dir():
         yield f"{path} is a folder, a file is to be written there; remove it"
         return
-    folder = path if is_folder else path.parent
+    folder = path if kind == "folder" else path.parent
     nearest = next((each for each in (folder, *folder.parents) if each.exists()), Path())
     if not nearest.is_dir():
         yield f"{nearest} is a file, a folder is needed there; remove it"

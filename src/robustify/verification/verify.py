@@ -16,7 +16,7 @@ from robustify.configuration import ALL_ATTACKS
 from robustify.errors import InputError, shown
 from robustify.levels import size_label
 from robustify.limits import require_seed
-from robustify.uncertainty import NormBall
+from robustify.uncertainty import NormBall, require_radius_in_box
 from robustify.verdicts import Verdict
 from robustify.verification.attackable import measured_if_attackable
 from robustify.verification.examination import examine
@@ -75,6 +75,8 @@ def verify(
         raise InputError(f"plan is {shown(plan)}; it must be a Plan, as make_plan makes them")
     if len(images) == 0:
         raise InputError("there are no images to verify with; the set is empty")
+    for ball in (*plan.every_ball(), *plan.examined):
+        require_radius_in_box(ball, images[0].numel())
     images, labels = images[: plan.images], labels[: plan.images]
     _require_classes(net, images[:1], plan)
     verdicts, measured = measured_if_attackable(
