@@ -44,9 +44,8 @@ def register(experiment: str) -> int:
     try:
         known = _registered(stages.read_text())
     except (yaml.YAMLError, ValueError) as error:
-        print(
-            f"not registered with DVC: dvc.yaml isn't as it should be: {' '.join(str(error).split())}"
-        )
+        reason = " ".join(str(error).split())
+        print(f"not registered with DVC: dvc.yaml isn't as it should be: {reason}")  # noqa: T201
         return 2
     if experiment != "__default__" and experiment not in known:
         told = f"not registered with DVC: what it registers after a run are the experiments {', '.join(known)}, not {experiment}"

@@ -21,16 +21,13 @@ def unwritable_outputs(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -
         pipeline: what is to be run.
         catalog: says where data lie.
     """
-    found = (
-        complaint
-        for name in sorted(pipeline.all_outputs())
-        if name in catalog
-        for dataset in [catalog.get(name)]
-        for kind in [getattr(dataset, "PLACE", None)]
-        if kind is not None
-        for complaint in _problems(Path(dataset._filepath), kind)
-    )
-    return list(dict.fromkeys(found))
+    datasets = (catalog.get(name) for name in sorted(pipeline.all_outputs()) if name in catalog)
+    places = [
+        (Path(dataset._filepath), dataset.PLACE)
+        for dataset in datasets
+        if dataset is not None and hasattr(dataset, "PLACE")
+    ]
+    return list(dict.fromkeys(complaint for place in places for complaint in _problems(*place)))
 
 
 def _problems(path: Path, kind: str) -> Iterator[str]:
