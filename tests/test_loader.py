@@ -50,6 +50,17 @@ def test_a_list_in_a_mappings_place_is_told_by_its_file(tmp_path: Path, content:
     )
 
 
+def test_a_value_that_is_still_to_come_is_asked_for(tmp_path: Path) -> None:
+    loader = loader_of(tmp_path, b"mnist: {seed: '???', title: 'who?? what???'}\n")
+    with pytest.raises(ClickException) as caught:
+        loader["parameters"]
+    assert caught.value.message.endswith(
+        "local/parameters_own.yml: mnist.seed is ???; give a value, or leave it out"
+    )
+    (tmp_path / "local" / "parameters_own.yml").write_text("mnist: {title: 'what???'}\n")
+    assert loader["parameters"]["mnist"] == {"seed": 0, "title": "what???"}
+
+
 def test_files_that_replace_others_are_not_blamed(tmp_path: Path) -> None:
     loader = loader_of(tmp_path, b"mnist: {seed: '${nothing}'}\n")
     (tmp_path / "base" / "catalog.yml").write_text("_shared: {a: 1}\n")

@@ -31,6 +31,8 @@ CONFIG_LOADER_ARGS: dict[str, Any] = {
     "custom_resolvers": {"of_255": _of_255},
 }
 
+_MISSING = "???"
+
 # what YAML, OmegaConf and Kedro, which takes it for granted that a file holds a mapping, make of odd files
 _UNREADABLE = (
     YAMLError,
@@ -54,7 +56,19 @@ class ReadableConfigLoader(OmegaConfigLoader):
             raise ClickException(
                 f"configuration of {key!r}: {self._explained(error, key)}"
             ) from error
+        self._require_values(key)
         return found
+
+    def _require_values(self, key: str) -> None:
+        """Refuse OmegaConf's sign for a value that is still to come: such an entry would be dropped without a word."""
+        for path in self._files():
+            if not self._is_of(path, key) or _MISSING not in path.read_text():
+                continue
+            missing = sorted(OmegaConf.missing_keys(OmegaConf.load(path)))
+            if missing:
+                raise ClickException(
+                    f"configuration of {key!r}: {path}: {', '.join(missing)} is {_MISSING}; give a value, or leave it out"
+                )
 
     def _require_environment(self) -> None:
         name = str(self.env or self.default_run_env)
@@ -89,8 +103,10 @@ class ReadableConfigLoader(OmegaConfigLoader):
 
     def _is_merged(self, path: Path, key: str) -> bool:
         """Return whether a file's entries are merged with those of other files, not put in their place."""
-        named = any(path.match(pattern) for pattern in self.config_patterns.get(key, ()))
-        return named and self.merge_strategy.get(key) == "soft"
+        return self._is_of(path, key) and self.merge_strategy.get(key) == "soft"
+
+    def _is_of(self, path: Path, key: str) -> bool:
+        return any(path.match(pattern) for pattern in self.config_patterns.get(key, ()))
 
 
 def _in_one_line(error: Exception) -> str:
