@@ -173,8 +173,8 @@ def _no_smaller(before: list[dict[str, Any]], measured: Entries) -> tuple[Entrie
 
 
 def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = read_json(path)
     try:
-        found: dict[str, Any] = read_json(path)
         if not found.keys() >= _KEYS:
             raise ValueError("keys are missing")
         if not all(
@@ -184,8 +184,6 @@ def _read(path: Path) -> dict[str, Any]:
             raise ValueError("a measurement lacks its norm, epsilon, attack or an accuracy")
         if any(row["accuracy"] is None for row in found["measured"]):
             raise ValueError("a measurement has no accuracy")
-    except InputError:
-        raise
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{path} isn't a verification: {error}") from error
     return found
@@ -299,15 +297,13 @@ def stored_entries(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_file():
         return []
+    entries = read_json(path)
     try:
-        entries = read_json(path)
         if not isinstance(entries, list):
             raise ValueError("it is something else")
         for entry in entries:
             if lacking := _ENTRY - entry.keys():
                 raise ValueError(f"an entry lacks {', '.join(sorted(lacking))}")
-    except InputError:
-        raise
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} isn't a list of results: {error}") from error
     return list(entries)

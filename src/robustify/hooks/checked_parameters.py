@@ -69,7 +69,7 @@ class CheckedParameters:
         ]
         for name, experiment in self._experiments.items():
             if any({name, "transfer"} <= node.tags for node in pipeline.nodes):
-                problems += [*_absent(name, experiment), *_of_two_seeds(name, experiment)]
+                problems += [*_of_other_nets(name, experiment), *_of_two_seeds(name, experiment)]
         _refuse(problems)
         _refuse(missing_inputs(pipeline, catalog, pipelines))
         _refuse(unwritable_outputs(pipeline, catalog))
@@ -123,7 +123,7 @@ def _not_trained(name: str, experiment: Experiment, pipeline: Pipeline) -> tuple
     )
 
 
-def _absent(name: str, experiment: Experiment) -> list[str]:
+def _of_other_nets(name: str, experiment: Experiment) -> list[str]:
     """Return a complaint for every stored net that transfer is to be measured on and can't be."""
     from robustify.checks.other_nets import problem_of_other_net
 

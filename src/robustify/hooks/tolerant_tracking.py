@@ -14,7 +14,7 @@ from kedro.framework.hooks import hook_impl
 from pydantic import ValidationError
 
 from robustify.errors import InputError
-from robustify.tracking.store import Store, reason_of
+from robustify.tracking.store import Store, first_cause
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class TolerantTracking:
         except MlflowException as error:
             if not self._warned:
                 logger.warning(
-                    "MLflow doesn't take what it is told; the run goes on (%s)", reason_of(error)
+                    "MLflow doesn't take what it is told; the run goes on (%s)", first_cause(error)
                 )
             self._warned = True
             return []

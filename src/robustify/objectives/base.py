@@ -150,17 +150,6 @@ def require_multiplier(beta: float) -> float:
     return float(beta)
 
 
-def require_share(alpha: float) -> float:
-    """Return α, the weight of the clean loss.
-
-    Raises:
-        ValueError: if it isn't in [0, 1].
-    """
-    if not 0 <= alpha <= 1:
-        raise InputError(f"alpha is {alpha}; it must be in [0, 1]")
-    return float(alpha)
-
-
 def in_full_precision(x: Tensor) -> AbstractContextManager[None]:
     """Return the context in which derivatives that are squared or iterated on aren't rounded to 8 bits."""
     return torch.autocast(x.device.type, enabled=False)

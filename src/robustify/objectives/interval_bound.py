@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from robustify.errors import InputError
 from robustify.intervals import interval_of, largest_margins, require_bounds
+from robustify.limits import require_share
 from robustify.maximisers import SteepestAscent
-from robustify.objectives.base import SetObjective, require_share
+from robustify.objectives.base import SetObjective
 from robustify.uncertainty import LinfBall
 
 
@@ -41,7 +42,8 @@ class IntervalBound(SetObjective):
 
     def __init__(self, *, alpha: float = 0.5, **options: Any) -> None:
         super().__init__(**options)
-        self.alpha = require_share(alpha)
+        require_share(alpha=alpha)
+        self.alpha = float(alpha)
         if self.label_smoothing:
             # a smoothed loss grows where the margin of an unlikely class falls
             raise InputError(

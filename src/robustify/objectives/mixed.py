@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustify.objectives.base import SetObjective, require_share
+from robustify.limits import require_share
+from robustify.objectives.base import SetObjective
 from robustify.uncertainty import Point
 
 
@@ -28,7 +29,8 @@ class Mixed(SetObjective):
 
     def __init__(self, *, alpha: float = 0.5, **options: Any) -> None:
         super().__init__(**options)
-        self.alpha = require_share(alpha)
+        require_share(alpha=alpha)
+        self.alpha = float(alpha)
 
     def __call__(
         self, net: nn.Module, x: Tensor, labels: Tensor, *, generator: torch.Generator

@@ -57,7 +57,7 @@ class Store:
             raise
         except (ValueError, OSError) as error:
             raise InputError(
-                f"MLflow's store is {self}, which can't be ({reason_of(error)}); name another one by {self.setting}, "
+                f"MLflow's store is {self}, which can't be ({first_cause(error)}); name another one by {self.setting}, "
                 f"or none, to keep the runs in mlflow.db"
             ) from error
 
@@ -77,7 +77,7 @@ class Store:
     def refusal(self, error: BaseException) -> InputError:
         """Return what to say of a store that doesn't take what it is told."""
         return InputError(
-            f"MLflow's store {self} takes nothing ({reason_of(error)}); mend that, or name another one by {self.setting}"
+            f"MLflow's store {self} takes nothing ({first_cause(error)}); mend that, or name another one by {self.setting}"
         )
 
     def _require_answer(self) -> None:
@@ -118,7 +118,7 @@ class Store:
                 )
 
 
-def reason_of(error: BaseException) -> str:
+def first_cause(error: BaseException) -> str:
     """Return the first cause of an error in a line, without user and password: what MLflow and its database put around it says less."""
     while error.__cause__ is not None:
         error = error.__cause__

@@ -124,6 +124,7 @@ def examine(
         gradients_leave_nothing_out(*inspected.slopes_at_random()),
     ]
     if source is not None:
+        source = source.to(device_of(net))
         verdict = inspected.source_verdict(source, largest_share_of_zero_gradients)
         verdicts.append(verdict)
         source = source if verdict.passed else None
@@ -180,12 +181,16 @@ class _Inspected:
     def gradient_norms(self) -> Iterator[tuple[str, Tensor]]:
         """Yield where, and the gradients' largest components there, shape (N,): a net may treat bytes unlike what an attack makes of them."""
         for where, points_of in (("the images", _itself), ("points next to the images", _inside)):
-            norms = []
+            yield where, self._gradient_norms_of(self.net, points_of)
+
+    def _gradient_norms_of(self, net: nn.Module, points_of: Callable[[Tensor], Tensor]) -> Tensor:
+        theirs, norms = dtype_of(net), []
+        with evaluation_mode(net):
             for x, y in self._batches():
                 loss = partial(cross_entropy, labels=y)
-                gradient = ascend(self.net, points_of(x), loss).gradient
+                gradient = ascend(net, points_of(x).to(theirs), loss).gradient
                 norms.append(perturbation_norm("linf", gradient).cpu())
-            yield where, torch.cat(norms)
+        return torch.cat(norms)
 
     def slopes_of_ascent(self) -> tuple[Tensor, Tensor]:
         """Return how fast each image's margin grows along its gradient's signs, shape (N,): as the gradient says, and measured."""
@@ -232,20 +237,13 @@ class _Inspected:
     def source_verdict(self, source: nn.Module, largest_share: float) -> Verdict:
         """Return whether examples can be made on another net."""
         require_full_numbers(source)
-        source = source.to(self._device)
         classes = logits_of(source, self.images[:1]).shape[1]
         if classes != self.classes:
             raise InputError(
                 f"source has {classes} classes, the net {self.classes}; give a net of the same task"
             )
-        theirs = dtype_of(source)
-        norms = []
-        with evaluation_mode(source):
-            for x, y in self._batches():
-                loss = partial(cross_entropy, labels=y)
-                gradient = ascend(source, x.to(theirs), loss).gradient
-                norms.append(perturbation_norm("linf", gradient).cpu())
-        return source_can_be_attacked(torch.cat(norms), largest_share=largest_share)
+        norms = self._gradient_norms_of(source, _itself)
+        return source_can_be_attacked(norms, largest_share=largest_share)
 
     def under_attack(self, ball: NormBall, source: nn.Module | None) -> Iterator[Verdict]:
         """Yield the verdicts that take attacks in a ball."""
@@ -332,7 +330,6 @@ class _Inspected:
     def _examples_of(self, source: nn.Module, ball: NormBall) -> Tensor:
         attack = self._pgd(stop=False)
         generator = self._generator()
-        source = source.to(self._device)
         theirs = dtype_of(source)
         with evaluation_mode(source), full_precision():
             return torch.cat(

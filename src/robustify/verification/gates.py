@@ -8,6 +8,7 @@ measured elsewhere and gives a verdict; it runs no net.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from dataclasses import replace
 from operator import itemgetter
 from typing import Literal
 
@@ -95,12 +96,12 @@ def source_can_be_attacked(norms: Tensor, *, largest_share: float) -> Verdict:
         norms: of each image's loss gradient on that net, shape (N,).
         largest_share: of images whose gradient may be zero, or not finite.
     """
-    share = _share_without(norms)
-    return Verdict(
-        "source_can_be_attacked",
-        share <= largest_share,
-        {"share_of_zero_gradients": share, "largest_share": largest_share},
-        f"the gradient of the net whose examples are tried is zero or no number on {_per_cent(share)} of the images; "
+    verdict = gradients_are_there(norms, largest_share=largest_share)
+    share = verdict.measured["share_of_zero_gradients"]
+    return replace(
+        verdict,
+        gate="source_can_be_attacked",
+        explanation=f"the gradient of the net whose examples are tried is zero or no number on {_per_cent(share)} of the images; "
         f"at most {_per_cent(largest_share)} are allowed: examples made on it say nothing",
     )
 
@@ -156,7 +157,7 @@ def gradients_are_there(
         largest_share: of images whose gradient may be zero, or not finite.
         where: the gradients were taken.
     """
-    share = _share_without(norms)
+    share = float((~(norms > 0) | ~norms.isfinite()).double().mean())
     return Verdict(
         "gradients_are_there",
         share <= largest_share,
@@ -387,10 +388,6 @@ def _never_rises(
         f"PGD leaves {_per_cent(before[1])} right with {name(before[0])}, "
         f"{_per_cent(after[1])} with {name(after[0])}",
     )
-
-
-def _share_without(norms: Tensor) -> float:
-    return float((~(norms > 0) | ~norms.isfinite()).double().mean())
 
 
 def _require_several(name: str, compared: Sized) -> None:

@@ -18,7 +18,7 @@ from robustify.attacks import Attack, AttackState, Progress, robust_accuracy
 from robustify.attacks.base import ball_in_box
 from robustify.errors import InputError
 from robustify.fingerprint import VERIFICATION_CODE, fingerprint
-from robustify.limits import require_at_least, require_seed
+from robustify.limits import require_seed
 from robustify.storage import Tensors, load_tensors, save_tensors, tensors_sha256
 from robustify.uncertainty import NormBall, UncertaintySet, require_radius_in_box
 from robustify.validity import checked_logits
@@ -103,7 +103,6 @@ def survive(
     """
     require_tensors(images=images, labels=labels)
     require_seed(seed)
-    require_at_least(1, batch_size=batch_size)
     if len(images) == 0:
         raise InputError("robust accuracy of no images is undefined; the set is empty")
     ball = ball_in_box(uncertainty_set)
