@@ -860,7 +860,7 @@ def test_the_page_shows_what_strong_attacks_left(
     }  # fmt: skip
     (tmp_path / "docs/results/verification.json").write_text(json.dumps([entry]))
     page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
-    row = "| MNIST | linf_strong | linf 0.3 | 10,000 | 98.71 | – | 91.20 | 88.34 | – | 60 |"
+    row = "| MNIST | linf_strong | linf 0.3 | 10,000 | 98.71 | – | 91.20 | 88.34 | – | 87.7 to 89.0 | 60 |"
     assert row in page
     assert "Commands: `kedro run --env=robust`" in page
     # which says nothing of the experiment's own nets

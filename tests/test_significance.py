@@ -15,6 +15,7 @@ from robustify.significance import (
     interval_over_seeds,
     mcnemar,
     over_seeds,
+    score_interval,
 )
 
 
@@ -98,6 +99,29 @@ def test_bad_values_are_refused() -> None:
         bootstrap_interval(np.empty(0), generator=generator)
     with pytest.raises(InputError, match="no seeds"):
         over_seeds([])
+    with pytest.raises(InputError, match="images is 0"):
+        score_interval(0, 0)
+    with pytest.raises(InputError, match="right is 3; of 2 images"):
+        score_interval(3, 2)
+    with pytest.raises(InputError, match="right is -1"):
+        score_interval(-1, 2)
+    with pytest.raises(InputError, match="confidence is 0"):
+        score_interval(1, 2, confidence=0)
+
+
+@pytest.mark.parametrize(("right", "images"), [(409, 1000), (9301, 10_000), (0, 50), (50, 50)])
+def test_the_interval_of_an_accuracy_ends_where_a_score_test_rejects(
+    right: int, images: int
+) -> None:
+    low, high = score_interval(right, images)
+    for end in (low, high):
+        # at the ends of [0, 1] the share itself is one of the two
+        deviation = norm.ppf(0.975) * math.sqrt(end * (1 - end) / images)
+        assert abs(right / images - end) == pytest.approx(deviation, abs=1e-12)
+    assert 0 <= low <= right / images <= high <= 1
+    assert low < high
+    narrow = score_interval(right, images, confidence=0.5)
+    assert narrow[1] - narrow[0] < high - low
 
 
 def test_the_interval_over_seeds_is_welchs() -> None:

@@ -167,6 +167,29 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def score_interval(right: int, images: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a net's accuracy over all images that there might be (Wilson, 1927).
+
+    Args:
+        right: how many images the net has right.
+        images: of how many, at least 1.
+        confidence: of the interval, in (0, 1).
+
+    Returns:
+        Both ends, shares.
+
+    Raises:
+        InputError: if there are no images, more are right than there are, or the confidence is out of range.
+    """
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}; it must be in (0, 1)")
+    require_at_least(1, images=images)
+    if not 0 <= right <= images:
+        raise InputError(f"right is {right}; of {images} images it must be from 0 to {images}")
+    interval = binomtest(right, images).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
 def over_seeds(values: Sequence[float]) -> dict[str, Any]:
     """Return mean, sample standard deviation (None of a single value) and the values themselves.
 
