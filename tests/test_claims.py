@@ -980,9 +980,10 @@ def test_entries_of_weaker_attacks_and_of_fewer_gates_are_named() -> None:
     ]
     text = verified(of_all, {"mnist": "MNIST"})
     assert "PGD was another attack in the entries of baseline (MNIST), l2 (MNIST):" in text
-    assert "Entries of baseline (MNIST), control (MNIST) were made by an earlier version." in text
-    assert "earlier version" not in verified(of_all[3:], {})
     newest_only = verified(of_all[4:], {})
     assert "another attack" not in newest_only
     assert "asked less" not in newest_only
-    assert "Of l2 (MNIST) the sanity gates asked less than today's" in text
+    milder = (
+        "Of baseline (MNIST), control (MNIST), l2 (MNIST) the sanity gates asked less than today's"
+    )
+    assert milder in text

@@ -415,42 +415,25 @@ def _titled(entry: Mapping[str, Any], titles: Mapping[str, str]) -> str:
 
 def _older(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> Iterator[str]:
     """Yield which nets' entries are of weaker attacks or fewer gates; what they lack tells how old they are."""
-    in_l1 = [entry for entry in entries if entry["norm"] == "l1"]
-    weaker = _lacking("code_sha256", in_l1, titles)
+    weaker = _named(
+        (entry for entry in entries if entry["norm"] == "l1" and "code_sha256" not in entry),
+        titles,
+    )
     if weaker:
         yield (
             f"In l1, PGD was another attack in the entries of {', '.join(weaker)}: each step went for a single value of the image, where the first steps of every other "
             "start now move up to a twentieth of them. Today's may leave less."
         )
-    milder = _named(
-        (
-            entry
-            for entry in entries
-            if "gates" in entry and entry.get("gates_edition", 1) < EDITION
-        ),
-        titles,
-    )
+    milder = _named((entry for entry in entries if entry.get("gates_edition", 1) < EDITION), titles)
     if milder:
         yield (
             f"Of {', '.join(milder)} the sanity gates asked less than today's, which ask for steady answers where attacks go, too, and in every examined ball whether queries "
             "alone break what gradients left: that nothing is flagged doesn't mean that today's would pass."
         )
-    older = _lacking("gates", entries, titles)
-    if older:
-        yield (
-            f"Entries of {', '.join(older)} were made by an earlier version. Its sanity gates were fewer, so that nothing is flagged doesn't mean that today's would pass; "
-            "what all attacks together leave wasn't stored, nor what APGD-CE leaves where it was run by itself."
-        )
-
-
-def _lacking(
-    key: str, entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]
-) -> list[str]:
-    """Return the nets, each once, of which entries lack a key."""
-    return _named((entry for entry in entries if key not in entry), titles)
 
 
 def _named(entries: Iterable[Mapping[str, Any]], titles: Mapping[str, str]) -> list[str]:
+    """Return the nets that entries are of, each once."""
     named = (f"{entry['net']} ({_titled(entry, titles)})" for entry in entries)
     return list(dict.fromkeys(named))
 
