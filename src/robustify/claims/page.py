@@ -181,7 +181,10 @@ def _best_found(
         yield from map(_from_fewer_images, fewer, there)
         held = {finding.holds for finding in found[one.name]}
         if False in held and True not in held:
-            yield f"Why not on {one.title}: {_why_none(one, [*zip(fewer, there, strict=True)])}"
+            yield (
+                f"Why not on {one.title}: {_why_none(one, [*zip(fewer, there, strict=True)])} "
+                "What else was measured and tried is in [findings.md](findings.md)."
+            )
 
 
 def _images(one: Stored) -> int:
