@@ -425,6 +425,15 @@ def test_nothing_holds_where_no_net_does(summary: dict[str, Any], details: dict[
     )
 
 
+def verified_entry(**changed: Any) -> str:
+    """What ``verification.json`` holds of one net in one ball."""
+    entry = {
+        "experiment": "mnist", "net": "l2", "norm": "l2", "epsilon": 1.0, "images": 100, "clean_accuracy": 0.9, "fgsm_accuracy": None,
+        "pgd_accuracy": None, "autoattack_accuracy": 0.5, "seconds": 60.0, "command": None,
+    }  # fmt: skip
+    return json.dumps([{**entry, **changed}])
+
+
 def lose(summary: dict[str, Any], net: str) -> None:
     """Make the net a point worse than the standard ones, over images and over seeds."""
     summary["tests"]["test_set"][net] = paired(-0.01, 0.01, -0.02, -0.001)
@@ -933,6 +942,9 @@ def test_readings_of_other_radii_are_not_compared() -> None:
         ("data/08_reporting/mnist/across_seeds/details.json", "[]", "doesn't hold best_on_adversarial_set, environment"),
         ("docs/results/verification.json", "{}", "isn't a list of results"),
         ("docs/results/verification.json", '[{"experiment": "mnist", "net": "l2", "norm": "l2", "epsilon": 1.0}]', "lacks autoattack_accuracy, clean_accuracy, command"),
+        ("docs/results/verification.json", verified_entry(images=0), "images is 0 in an entry; it must be >= 1"),
+        ("docs/results/verification.json", verified_entry(images="many"), "isn't a list of results"),
+        ("docs/results/verification.json", verified_entry(autoattack_accuracy=93.0), "autoattack_accuracy is 93.0 in an entry; it must be a share"),
     ],
 )  # fmt: skip
 def test_a_stored_file_that_is_none_is_named(

@@ -304,9 +304,20 @@ def stored_entries(path: Path) -> list[dict[str, Any]]:
         for entry in entries:
             if lacking := _ENTRY - entry.keys():
                 raise ValueError(f"an entry lacks {', '.join(sorted(lacking))}")
+            _require_measured(entry)
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} isn't a list of results: {error}") from error
     return list(entries)
+
+
+def _require_measured(entry: Mapping[str, Any]) -> None:
+    if entry["images"] < 1:
+        raise ValueError(f"images is {entry['images']} in an entry; it must be >= 1")
+    for name, value in entry.items():
+        if name.endswith("_accuracy") and value is not None and not 0 <= value <= 1:
+            raise ValueError(
+                f"{name} is {value} in an entry; it must be a share, from 0 to 1, or null"
+            )
 
 
 def _lines(entries: list[dict[str, Any]]) -> Iterator[str]:

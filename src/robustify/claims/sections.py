@@ -403,8 +403,10 @@ def verified(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) ->
 
 def _lowest(entry: Mapping[str, Any], columns: Iterable[str]) -> str:
     """Return the interval of the lowest accuracy measured in a ball, in per cent."""
-    lowest = min(entry[column] for column in columns if entry.get(column) is not None)
-    ends = score_interval(round(lowest * entry["images"]), entry["images"])
+    measured = [entry[column] for column in columns if entry.get(column) is not None]
+    if not measured:
+        return "–"
+    ends = score_interval(round(min(measured) * entry["images"]), entry["images"])
     return " to ".join(f"{100 * end:.1f}" for end in ends)
 
 
