@@ -154,8 +154,7 @@ def bootstrap_interval(
     Raises:
         ValueError: if there are no images or a number is out of range.
     """
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}; it must be in (0, 1)")
+    _require_confidence(confidence)
     require_at_least(100, resamples=resamples)
     if len(differences) == 0:
         raise InputError("the mean over no images is undefined")
@@ -181,8 +180,7 @@ def score_interval(right: int, images: int, *, confidence: float = 0.95) -> tupl
     Raises:
         InputError: if there are no images, more are right than there are, or the confidence is out of range.
     """
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}; it must be in (0, 1)")
+    _require_confidence(confidence)
     require_at_least(1, images=images)
     if not 0 <= right <= images:
         raise InputError(f"right is {right}; of {images} images it must be from 0 to {images}")
@@ -225,8 +223,7 @@ def interval_over_seeds(
     Raises:
         InputError: if there are no values, one isn't finite, or the confidence is out of range.
     """
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}; it must be in (0, 1)")
+    _require_confidence(confidence)
     if not np.isfinite([*first, *second]).all():
         raise InputError(f"a value over seeds isn't finite: {[*first, *second]}")
     spreads = [over_seeds(values)["std"] for values in (first, second)]
@@ -234,3 +231,8 @@ def interval_over_seeds(
         return None
     interval = ttest_ind(first, second, equal_var=False).confidence_interval(confidence)
     return float(interval.low), float(interval.high)
+
+
+def _require_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}; it must be in (0, 1)")

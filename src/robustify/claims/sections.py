@@ -366,7 +366,7 @@ def verified(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) ->
                 "–" if entry.get(column) is None else f"{100 * entry[column]:.2f}"
                 for column in columns
             ),
-            _lowest(entry, columns),
+            _interval_of_lowest(entry, columns),
             f"{entry['seconds'] / 60:.0f}" if entry["seconds"] >= 60 else "< 1",
         ]
         for entry in entries
@@ -401,7 +401,7 @@ def verified(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) ->
     )
 
 
-def _lowest(entry: Mapping[str, Any], columns: Iterable[str]) -> str:
+def _interval_of_lowest(entry: Mapping[str, Any], columns: Iterable[str]) -> str:
     """Return the interval of the lowest accuracy measured in a ball, in per cent."""
     measured = [entry[column] for column in columns if entry.get(column) is not None]
     if not measured:
