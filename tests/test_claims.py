@@ -13,7 +13,8 @@ import pytest
 from robustify.claims import __main__ as command
 from robustify.claims.__main__ import main, make_page
 from robustify.claims.rules import CLAIMS, Finding, verdict_of
-from robustify.claims.sections import conclusions, verified
+from robustify.claims.sections import survival
+from robustify.claims.sections.readings import conclusions
 from robustify.errors import InputError
 from robustify.fingerprint import configuration_sha256
 from robustify.significance import over_seeds
@@ -990,9 +991,9 @@ def test_entries_of_weaker_attacks_and_of_fewer_gates_are_named() -> None:
         entry("l2", "l1", gates=100),
         entry("linf", "l1", **newest),
     ]
-    text = verified(of_all, {"mnist": "MNIST"})
+    text = survival.section(of_all, {"mnist": "MNIST"})
     assert "PGD was another attack in the entries of baseline (MNIST), l2 (MNIST):" in text
-    newest_only = verified(of_all[4:], {})
+    newest_only = survival.section(of_all[4:], {})
     assert "another attack" not in newest_only
     assert "asked less" not in newest_only
     milder = (

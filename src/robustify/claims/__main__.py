@@ -15,7 +15,8 @@ from typing import Any
 
 from robustify.claims.beginnings import beginnings_of
 from robustify.claims.page import render
-from robustify.claims.sections import CAPTIONS, PAPER_TABLES
+from robustify.claims.paper import PAPER_TABLES
+from robustify.claims.sections.figures import CAPTIONS
 from robustify.claims.stored import Beginning, Stored
 from robustify.claims.tables import (
     BEGINNING,
