@@ -23,7 +23,7 @@ CODE = (
     "pipelines/training",
     "tangents.py",
     "training",
-    "uncertainty.py",
+    "uncertainty",
     "validity.py",
     "verdicts.py",
 )
@@ -37,7 +37,7 @@ VERIFICATION_CODE = (
     "measurement/accuracies.py",
     "nets",
     "pipelines/verification",
-    "uncertainty.py",
+    "uncertainty",
     "validity.py",
     "verdicts.py",
     "verification",
@@ -52,7 +52,7 @@ ADVERSARIAL_SET_CODE = (
     "measurement/adversarial_examples.py",
     "nets",
     "pipelines/adversarial_set",
-    "uncertainty.py",
+    "uncertainty",
     "validity.py",
     "verdicts.py",
 )
