@@ -12,6 +12,7 @@ import pandas as pd
 from robustify.claims.__main__ import make_page
 from robustify.claims.sections import survival
 from robustify.claims.sections.readings import conclusions
+from robustify.claims.stored import Stored
 from robustify.significance import over_seeds
 from robustify.verification.gates import EDITION
 
@@ -228,6 +229,8 @@ def test_the_page_shows_what_strong_attacks_left(
     }  # fmt: skip
     (tmp_path / "docs/results/verification.json").write_text(json.dumps([entry]))
     page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
+    assert "](results/mnist_strong_attacks.png)\n" in page
+    assert (tmp_path / "docs/results/mnist_strong_attacks.png").stat().st_size > 10_000
     row = "| MNIST | linf_strong | linf 0.3 | 10,000 | 98.71 | – | 91.20 | 88.34 | – | 87.7 to 89.0 | 60 |"
     assert row in page
     assert "Commands: `kedro run --env=robust`" in page
@@ -301,9 +304,10 @@ def test_entries_of_weaker_attacks_and_of_fewer_gates_are_named() -> None:
         entry("l2", "l1", gates=100),
         entry("linf", "l1", **newest),
     ]
-    text = survival.section(of_all, {"mnist": "MNIST"})
+    mnist = Stored("mnist", summary={}, details={"title": "MNIST", "environment": "base"})
+    text = survival.section(of_all, [mnist])
     assert "PGD was another attack in the entries of baseline (MNIST), l2 (MNIST):" in text
-    newest_only = survival.section(of_all[4:], {})
+    newest_only = survival.section(of_all[4:], [])
     assert "another attack" not in newest_only
     assert "asked less" not in newest_only
     milder = (

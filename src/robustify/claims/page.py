@@ -68,7 +68,7 @@ def render(
         *(objectives.section(one) for one in stored),
         *(readings.section(one) for one in stored),
         *(distances.section(one) for one in stored),
-        survival.section(verified, {one.name: one.title for one in stored}),
+        survival.section(verified, stored),
         *(other_settings.section(one, decided) for one in others),
         *(beginning.section(one) for one in beginnings),
         *(figures.section(one) for one in stored),

@@ -34,6 +34,8 @@ NET_LABELS = {
     "l2": "robust $\\ell_2$",
     "linf": "robust $\\ell_\\infty$",
 }
+# in the order of panels
+NORMS = {"linf": "$\\ell_\\infty$", "l2": "$\\ell_2$", "l1": "$\\ell_1$"}
 # below it, radii are customarily counted in levels of 8-bit images
 SMALL_EPSILON = 0.1
 _ATTACKS_A_LINE = 3
@@ -258,7 +260,7 @@ def lines_of(nets: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def _set_label(name: str) -> str:
-    return {"l1": "$\\ell_1$", "l2": "$\\ell_2$", "linf": "$\\ell_\\infty$"}.get(name, name)
+    return NORMS.get(name, name)
 
 
 def _show(axes: Axes, image: Array, caption: str, *, colour: str = "#222222") -> None:

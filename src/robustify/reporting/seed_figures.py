@@ -13,10 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from robustify.reporting.figures import SMALL_EPSILON, STYLE, lines_of
+from robustify.reporting.figures import NORMS, SMALL_EPSILON, STYLE, lines_of
 from robustify.reporting.titles import experiment_title
 
-_NORMS = {"linf": "$\\ell_\\infty$", "l2": "$\\ell_2$", "l1": "$\\ell_1$"}
 # of the training, to set the axis by: the first epochs would squeeze everything else into a line
 _LATE_SHARE = 0.5
 # points beyond which markers hide the line
@@ -51,7 +50,7 @@ def accuracy_versus_epsilon(details: Mapping[str, Any]) -> Figure:
                 xlabel="radius, " + ("in levels of 255" if levels else "on the [0, 1] scale"),
                 ylim=(0, 101),
             )
-            axes.set_title(f"one {_NORMS[norm]} step{_images(first, norm, details)}", fontsize=10)
+            axes.set_title(f"one {NORMS[norm]} step{_images(first, norm, details)}", fontsize=10)
             axes.set_xlim(left=0)
         panels[0].set_ylabel("accuracy on the attacked test set (%)")
         _legend(figure, panels[0])

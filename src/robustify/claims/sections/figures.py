@@ -8,6 +8,8 @@ from robustify.claims.rules.cost import uneven
 from robustify.claims.stored import Stored
 
 LEARNING_CURVES = "learning_curves.png"
+# stands with what it is of, not among the others
+STRONG_ATTACKS = "strong_attacks.png"
 CAPTIONS = {
     "accuracy_versus_epsilon.png": "Accuracy under one step against each net's own weights: l∞ (Figs. 3, 6), and l2 and l1, which the paper leaves out. Steps stay in the "
     "pixel box.",

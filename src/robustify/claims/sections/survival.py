@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from robustify.claims.markdown import markdown_table
-from robustify.claims.stored import titled
+from robustify.claims.sections.figures import STRONG_ATTACKS
+from robustify.claims.stored import Stored, titled
 from robustify.levels import size_label
 from robustify.reporting.titles import COMPLETE
 from robustify.significance import score_interval
@@ -21,21 +22,23 @@ COLUMNS = {
 }
 
 
-def section(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> str:
+def section(entries: Sequence[Mapping[str, Any]], stored: Sequence[Stored]) -> str:
     """Return what strong attacks left, a row a net and ball; nothing if none was run.
 
     Args:
         entries: see :func:`robustify.verified_results.gather`.
-        titles: of experiments, by their names, where known.
+        stored: the experiments, for their titles and figures; others go by their names.
     """
     if not entries:
         return ""
+    titles = {one.name: one.title for one in stored}
     return "\n\n".join(
         [
             "## What survives strong attacks",
             "Accuracy in per cent on the first so many test images; PGD is the lowest of all PGD runs, AutoAttack the standard version in full, all attacks "
             "what no attack broke that was run in that ball, APGD-CE included; – not run, or not stored. The interval is Wilson's of the lowest accuracy in its row, 95 %: what "
             "other images might have given, not other seeds or attacks. From [results/verification.json](results/verification.json), made by `python -m robustify.verified_results`.",
+            *_figures(stored),
             markdown_table(
                 ["", "net", "ball", "images", *COLUMNS.values(), "interval", "minutes of attacks"],
                 [_row(entry, titles) for entry in entries],
@@ -45,6 +48,17 @@ def section(entries: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> 
             *_flags(entries, titles),
         ]
     )
+
+
+def _figures(stored: Iterable[Stored]) -> Iterator[str]:
+    for one in stored:
+        path = one.figure(STRONG_ATTACKS)
+        if path:
+            caption = (
+                f"{one.title}: the gap between dotted and solid lines is how much a single step flatters a net. A star is where the standard AutoAttack was "
+                "among the attacks; of a net that was attacked in a single ball there is no line. Images as in the table."
+            )
+            yield f"![{caption}]({path})\n\n{caption}"
 
 
 def _row(entry: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:
