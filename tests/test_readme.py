@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -120,3 +121,53 @@ def test_what_fewer_images_of_cifar_gain_is_that_of_all_standard_nets() -> None:
         for epsilon, swept in sweeps[0].items()
     ]
     assert f"one l∞ step, at {sum(ahead)} of {len(ahead)} values of ε in every seed" in FINDINGS
+
+
+@pytest.mark.parametrize(("title", "experiment"), [("MNIST", "mnist"), ("CIFAR-10", "cifar")])
+def test_the_nets_that_hold_are_those_stored(title: str, experiment: str) -> None:
+    (entry,) = [
+        entry
+        for entry in stored("verification")
+        if (entry["experiment"], entry["net"]) == (experiment, "linf_strong")
+    ]
+    below = README.partition("| net `linf_strong` |")[2]
+    found = re.search(rf"^\| {title} \|(.*)\|$", below, flags=re.MULTILINE)
+    assert found
+    ball, _, *accuracies, images = (cell.strip(" *") for cell in found[1].split("|"))
+    assert accuracies == [
+        f"{100 * entry[f'{attack}_accuracy']:.1f}"
+        for attack in ("clean", "fgsm", "pgd", "autoattack")
+    ]
+    norm, size = ball.split()
+    assert (norm, float(Fraction(size))) == ("l∞", entry["epsilon"])
+    assert f"{entry['images']:,}" in images
+
+
+def test_what_is_said_of_strong_attacks_is_what_is_stored() -> None:
+    left = {
+        (entry["experiment"], entry["net"], entry["norm"], round(entry["epsilon"], 6)): entry
+        for entry in stored("verification")
+        if "environment" not in entry
+    }
+    readme = " ".join(README.split())
+    at_radius, beyond = (left["mnist", "linf", "linf", radius] for radius in (0.12, 0.2))
+    assert f"has {100 * beyond['fgsm_accuracy']:.1f} % of the first 1,000 test images" in readme
+    assert f"leave {100 * beyond['all_attacks_accuracy']:.1f} %; at 0.12" in readme
+    assert at_radius["autoattack_accuracy"] == at_radius["all_attacks_accuracy"]
+    assert f"at 0.12 they leave {100 * at_radius['autoattack_accuracy']:.1f} %" in readme
+    half = round(0.5 / 255, 6)
+    for net, norm, radius in (("linf", "linf", half), ("l2", "l2", 0.05)):
+        entry = left["cifar", net, norm, radius]
+        assert entry["images"] == 100
+        kept = f"{100 * entry['autoattack_accuracy']:.0f} of {100 * entry['clean_accuracy']:.0f} at {norm.replace('linf', 'l∞')}"
+        assert kept in readme
+    weaker = [
+        f"{100 * left['cifar', 'baseline', *ball]['all_attacks_accuracy']:.0f}"
+        for ball in (("linf", half), ("l2", 0.05))
+    ]
+    assert f"the baseline keeps {' and '.join(weaker)} under weaker attacks" in readme
+    usual = round(8 / 255, 6)
+    assert not any(
+        left["cifar", net, "linf", usual]["all_attacks_accuracy"]
+        for net in ("baseline", "control", "l2", "linf")
+    )
