@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from robustify.claims.beginnings import beginnings_of
 from robustify.claims.loading import DETAILS, PARTS, read_part
 from robustify.claims.sections.figures import STRONG_ATTACKS
@@ -83,8 +85,7 @@ def _draw_seeds(path: Path, results: Path) -> None:
     """Draw what is of all seeds from what is stored of them, so that it stays in step with the page."""
     details, name = read_part(path, PARTS["details"]), path.stem.removesuffix(DETAILS)
     for file, draw in _DRAWN.items():
-        with replacing(results / f"{name}_{file}") as temporary:
-            draw(details).savefig(temporary, format="png", dpi=150)
+        _save(draw(details), results / f"{name}_{file}")
 
 
 _DRAWN = {
@@ -105,8 +106,12 @@ def draw_strong_attacks(entries: Sequence[Mapping[str, Any]], results: Path) -> 
         of_experiment = [entry for entry in entries if key_of(entry)[:2] == (name, "")]
         if of_experiment:
             title = f"{experiment_title(details)}: accuracy after one step and after all attacks"
-            with replacing(results / f"{name}_{STRONG_ATTACKS}") as temporary:
-                strong_attacks(of_experiment, title).savefig(temporary, format="png", dpi=150)
+            _save(strong_attacks(of_experiment, title), results / f"{name}_{STRONG_ATTACKS}")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)
 
 
 def _copy_table(path: Path, copy: Path, kind: str) -> None:
