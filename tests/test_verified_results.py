@@ -10,7 +10,7 @@ import yaml
 from kedro.config import OmegaConfigLoader
 
 from robustify.settings import CONFIG_LOADER_ARGS
-from robustify.verified_results import main
+from robustify.verified_results.__main__ import main
 
 from .conftest import PROJECT
 
