@@ -25,9 +25,9 @@ from torch import Tensor, nn
 import peers
 import robustify
 from measuring import parser, positive, print_json, print_table, run, seconds_of
+from robustify.gradients import input_gradient
 from robustify.machine.allocator import keep_freed_memory
 from robustify.machine.devices import choose_device, full_precision
-from robustify.maximisers import input_gradient
 from robustify.measurement import epsilon_sweep
 from workload import PEERS_MISSING, fresh_net, load_images
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 PROJECT = Path(__file__).parents[1]
 
@@ -40,6 +41,12 @@ class LinearNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.linear(self.normalise(x.flatten(1)))
+
+    def gradient_by_hand(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Of summed cross entropy, without normalisation: Wᵀ(softmax − one-hot)."""
+        wanted = functional.one_hot(labels, self.linear.out_features)
+        residual = functional.softmax(self(x), dim=1) - wanted
+        return (residual @ self.linear.weight).detach().view_as(x)
 
 
 @pytest.fixture

@@ -6,33 +6,10 @@ from torch import nn
 from torch.nn import functional
 
 from robustify.errors import InputError
-from robustify.maximisers import (
-    ProjectedGradient,
-    SteepestAscent,
-    evaluation_mode,
-    frozen_running_statistics,
-    input_gradient,
-    make_maximiser,
-)
-from robustify.measurement import attack, epsilon_sweep
+from robustify.maximisers import ProjectedGradient, SteepestAscent, make_maximiser
 from robustify.uncertainty import L2Ball, LinfBall, Point, make_uncertainty_set
 
 from .conftest import LinearNet
-
-
-def hand_gradient(net: LinearNet, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Gradient of summed cross entropy of a linear net: Wᵀ(softmax − one-hot)."""
-    residual = functional.softmax(net(x), dim=1) - functional.one_hot(labels, 4)
-    return (residual @ net.linear.weight).detach().view_as(x)
-
-
-def test_input_gradient_of_a_linear_net(linear_net: LinearNet) -> None:
-    x, labels = torch.rand(8, 3, 2, 2), torch.tensor([0, 1, 2, 3] * 2)
-    expected = hand_gradient(linear_net, x, labels)
-    torch.testing.assert_close(input_gradient(linear_net, x, labels), expected)
-    torch.testing.assert_close(input_gradient(linear_net, x[:1], labels[:1]), expected[:1])
-    assert all(weight.grad is None for weight in linear_net.parameters())
-    assert not x.requires_grad
 
 
 def test_steepest_ascent_is_fgsm_for_linf(linear_net: LinearNet, generator) -> None:
@@ -40,25 +17,9 @@ def test_steepest_ascent_is_fgsm_for_linf(linear_net: LinearNet, generator) -> N
     worst = make_maximiser("steepest_ascent").maximise(
         linear_net, x, labels, make_uncertainty_set("linf", radius=0.1), generator=generator
     )
-    expected = (x + 0.1 * hand_gradient(linear_net, x, labels).sign()).clamp(0, 1)
+    expected = (x + 0.1 * linear_net.gradient_by_hand(x, labels).sign()).clamp(0, 1)
     torch.testing.assert_close(worst, expected)
     assert not worst.requires_grad
-
-
-def test_input_gradient_is_taken_where_gradients_are_switched_off(linear_net: LinearNet) -> None:
-    x, labels = torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 2, 3])
-    with torch.no_grad():
-        gradient = input_gradient(linear_net, x, labels)
-    torch.testing.assert_close(gradient, hand_gradient(linear_net, x, labels))
-
-
-def test_gradients_are_refused_where_there_are_none(linear_net: LinearNet) -> None:
-    x, labels = torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 2, 3])
-    with (
-        torch.inference_mode(),
-        pytest.raises(InputError, match=r"^gradients are asked for inside torch\.inference"),
-    ):
-        input_gradient(linear_net, x, labels)
 
 
 @pytest.mark.parametrize("name", ["steepest_ascent", "projected_gradient"])
@@ -81,7 +42,7 @@ def test_projected_gradient_takes_the_steps_written_out_by_hand(
     )
     expected = x
     for _ in range(steps):
-        expected = expected + 0.4 * 0.2 * hand_gradient(linear_net, expected, labels).sign()
+        expected = expected + 0.4 * 0.2 * linear_net.gradient_by_hand(expected, labels).sign()
         expected = expected.clamp(x - 0.2, x + 0.2).clamp(0, 1)
     torch.testing.assert_close(worst, expected)
 
@@ -99,7 +60,7 @@ def test_a_random_start_is_drawn_from_the_set_by_the_generator(linear_net: Linea
             )
         )
     start = ball.sample(x, torch.Generator().manual_seed(5))
-    expected = start + 0.1 * 0.2 * hand_gradient(linear_net, start, labels).sign()
+    expected = start + 0.1 * 0.2 * linear_net.gradient_by_hand(start, labels).sign()
     torch.testing.assert_close(found[0], expected.clamp(x - 0.2, x + 0.2).clamp(0, 1))
     assert torch.equal(*found)
 
@@ -186,37 +147,6 @@ def test_of_ends_with_the_same_loss_the_first_is_kept(linear_net: LinearNet, gen
     assert torch.equal(worst, x)
 
 
-def test_evaluation_mode_gives_every_submodule_its_mode_back() -> None:
-    net = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(3), nn.Linear(3, 2))
-    net[1].eval()
-    before = [module.training for module in net.modules()]
-    with pytest.raises(RuntimeError, match="boom"), evaluation_mode(net):
-        assert not any(module.training for module in net.modules())
-        raise RuntimeError("boom")
-    assert [module.training for module in net.modules()] == before
-
-
-def test_frozen_running_statistics_use_the_batch_but_leave_no_trace() -> None:
-    net = LinearNet(12, 4, batch_norm=True).train()
-    x = torch.rand(8, 12)
-    expected = net.linear((x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-5).sqrt())
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    with frozen_running_statistics(net):
-        torch.testing.assert_close(net(x), expected)
-    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
-    net(x)
-    assert net.normalise.num_batches_tracked == 1
-
-
-def test_running_statistics_are_kept_again_whatever_happens_if_they_were() -> None:
-    kept, never = nn.BatchNorm1d(3), nn.BatchNorm1d(3, track_running_stats=False)
-    with pytest.raises(KeyError), frozen_running_statistics(nn.Sequential(kept, never)):
-        assert not kept.track_running_stats
-        raise KeyError
-    assert kept.track_running_stats
-    assert not never.track_running_stats
-
-
 def test_bad_options_are_refused() -> None:
     with pytest.raises(InputError, match=r"'steepest_ascent' with options .*step"):
         make_maximiser("steepest_ascent", steps=3)
@@ -230,38 +160,6 @@ def test_bad_options_are_refused() -> None:
         make_maximiser("projected_gradient", relative_step=float("inf"))
     with pytest.raises(InputError, match=r"relative_step is .0\.1.; it must be in"):
         make_maximiser("projected_gradient", relative_step="0.1")
-
-
-def test_running_statistics_of_instance_normalisation_stay_in_the_inner_step(generator) -> None:
-    net = nn.Sequential(
-        nn.InstanceNorm2d(1, track_running_stats=True),
-        nn.BatchNorm2d(1),
-        nn.Flatten(),
-        nn.Linear(12, 3),
-    ).train()
-    x, labels = torch.rand(4, 1, 3, 4, generator=generator), torch.tensor([0, 1, 2, 0])
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    with frozen_running_statistics(net):
-        SteepestAscent().maximise(net, x, labels, LinfBall(radius=0.1), generator=generator)
-    after = net.state_dict()
-    assert list(after) == list(before)
-    assert all(torch.equal(after[name], value) for name, value in before.items())
-    net(x)
-    assert not torch.equal(net[0].running_mean, before["0.running_mean"]), "tracked again"
-
-
-class Constant(nn.Module):
-    """Gives the same logits whatever it is shown."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.tensor([[0.0, 1.0, 3.0]]).expand(len(x), 3)
-
-
-def test_a_net_that_looks_at_nothing_has_no_slope(generator) -> None:
-    x, labels = torch.rand(4, 1, 3, 4, generator=generator), torch.tensor([0, 1, 2, 2])
-    assert torch.equal(input_gradient(Constant(), x, labels), torch.zeros_like(x))
-    assert epsilon_sweep(Constant(), x, labels, [0.1]) == {0.1: 0.5}
-    assert len(attack(Constant(), x, labels, {"l2": L2Ball(radius=0.5)})) == 0
 
 
 @pytest.mark.parametrize("uncertainty_set", [Point(), L2Ball(radius=0.5), LinfBall(radius=0.1)])

@@ -12,7 +12,7 @@ from robustify.errors import InputError
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.machine.shortage import is_memory_shortage
-from robustify.maximisers import evaluation_mode
+from robustify.modes import evaluation_mode
 
 BATCH_SIZE = 500
 

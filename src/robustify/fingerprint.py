@@ -13,11 +13,13 @@ PACKAGE = Path(__file__).parent
 # what dvc.yaml lists as the code of a training, too
 CODE = (
     "answers.py",
+    "gradients.py",
     "intervals.py",
     "machine/devices.py",
     "machine/shortage.py",
-    "maximisers.py",
+    "maximisers",
     "measurement/accuracies.py",
+    "modes.py",
     "nets",
     "objectives",
     "pipelines/training",
@@ -32,9 +34,10 @@ CODE = (
 VERIFICATION_CODE = (
     "answers.py",
     "attacks",
+    "gradients.py",
     "machine/devices.py",
-    "maximisers.py",
     "measurement/accuracies.py",
+    "modes.py",
     "nets",
     "pipelines/verification",
     "uncertainty",
@@ -46,10 +49,11 @@ VERIFICATION_CODE = (
 # what dvc.yaml lists as the code of an adversarial set
 ADVERSARIAL_SET_CODE = (
     "answers.py",
+    "gradients.py",
     "machine/devices.py",
-    "maximisers.py",
     "measurement/accuracies.py",
     "measurement/adversarial_examples.py",
+    "modes.py",
     "nets",
     "pipelines/adversarial_set",
     "uncertainty",

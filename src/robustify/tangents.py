@@ -8,9 +8,10 @@ from tqdm import tqdm
 
 from robustify.answers import device_of
 from robustify.errors import InputError
+from robustify.gradients import input_gradient
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
-from robustify.maximisers import evaluation_mode, input_gradient
+from robustify.modes import evaluation_mode
 from robustify.uncertainty import TangentBall
 from robustify.validity import require_bytes
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from robustify.errors import InputError, shown
-from robustify.maximisers import gradient_of, require_gradients
+from robustify.gradients import gradient_of, require_gradients
 from robustify.uncertainty import NormBall, UncertaintySet
 
 

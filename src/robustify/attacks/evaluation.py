@@ -18,7 +18,7 @@ from robustify.attacks.base import Attack, ball_in_box
 from robustify.errors import InputError, shown
 from robustify.limits import require_seed
 from robustify.machine.devices import full_precision
-from robustify.maximisers import evaluation_mode
+from robustify.modes import evaluation_mode
 from robustify.uncertainty import UncertaintySet, perturbation_norm, require_radius_in_box
 from robustify.validity import checked_logits, outputs_are_finite
 

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from robustify.answers import BATCH_SIZE, class_of, device_of, pixels, require_tensors
 from robustify.errors import InputError
+from robustify.gradients import input_gradient
 from robustify.limits import is_number, require_at_least
 from robustify.machine.devices import full_precision
-from robustify.maximisers import evaluation_mode, input_gradient
+from robustify.modes import evaluation_mode
 from robustify.uncertainty import (
     LinfBall,
     Point,

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from robustify.answers import BATCH_SIZE, class_of, device_of, pixels
 from robustify.errors import InputError, shown
+from robustify.gradients import input_gradient
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
-from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.measurement.accuracies import predict
+from robustify.modes import evaluation_mode
 from robustify.uncertainty import NormBall, UncertaintySet, perturbation_norm
 from robustify.validity import require_measurable
 

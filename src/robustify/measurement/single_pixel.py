@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 from robustify.answers import BATCH_SIZE, answer, device_of, pixels
 from robustify.errors import InputError
+from robustify.gradients import input_gradient
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
-from robustify.maximisers import evaluation_mode, input_gradient
 from robustify.measurement.accuracies import predict
+from robustify.modes import evaluation_mode
 from robustify.validity import require_bytes, require_measurable
 
 

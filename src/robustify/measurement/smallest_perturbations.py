@@ -30,10 +30,11 @@ from tqdm import tqdm
 
 from robustify.answers import device_of, pixels
 from robustify.errors import InputError
+from robustify.gradients import gradient_of
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
-from robustify.maximisers import evaluation_mode, gradient_of
 from robustify.measurement.accuracies import predict
+from robustify.modes import evaluation_mode
 from robustify.validity import checked_logits, outputs_are_finite
 
 Array = npt.NDArray[Any]

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robustify.errors import InputError
-from robustify.maximisers import Maximiser, evaluation_mode, frozen_running_statistics
+from robustify.maximisers import Maximiser
+from robustify.modes import evaluation_mode, frozen_running_statistics
 from robustify.uncertainty import Point, UncertaintySet
 
 InnerMode = Literal["train", "eval"]

@@ -12,7 +12,7 @@ from torch.nn.grad import conv2d_input
 
 from robustify.errors import InputError
 from robustify.limits import require_at_least
-from robustify.maximisers import evaluation_mode
+from robustify.modes import evaluation_mode
 from robustify.objectives.penalised import Penalised
 
 LinearMap = Callable[[Tensor], Tensor]

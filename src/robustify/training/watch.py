@@ -16,12 +16,8 @@ from robustify.answers import BATCH_SIZE, device_of, pixels
 from robustify.errors import InputError
 from robustify.limits import require_at_least, require_reach, require_relative_step
 from robustify.machine.devices import full_precision
-from robustify.maximisers import (
-    Maximiser,
-    ProjectedGradient,
-    SteepestAscent,
-    evaluation_mode,
-)
+from robustify.maximisers import Maximiser, ProjectedGradient, SteepestAscent
+from robustify.modes import evaluation_mode
 from robustify.uncertainty import NormBall, Point, UncertaintySet, make_uncertainty_set
 
 Action = Literal["warn", "stop", "restore"]

@@ -25,7 +25,7 @@ from robustify.errors import InputError
 from robustify.levels import size_label
 from robustify.limits import require_at_least, require_seed, require_share
 from robustify.machine.devices import full_precision
-from robustify.maximisers import evaluation_mode
+from robustify.modes import evaluation_mode
 from robustify.uncertainty import NormBall, perturbation_norm, require_radius_in_box
 from robustify.validity import (
     labels_are_in_range,
