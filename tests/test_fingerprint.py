@@ -21,7 +21,7 @@ from .conftest import PROJECT
 # they carry what the training code computes, and decide nothing
 CARRIERS = {
     "configuration", "errors", "files", "fingerprint", "limits", "machine.allocator", "machine.interruption",
-    "recipes", "storage", "tracking",
+    "named", "recipes", "storage", "tracking",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from robustify.attacks.evaluation import AttackState, Progress, RobustAccuracy, 
 from robustify.attacks.fab import FabTargeted
 from robustify.attacks.pgd import Pgd
 from robustify.attacks.square import Square
-from robustify.errors import InputError
+from robustify.named import make_named
 
 __all__ = [
     "ATTACKS",
@@ -45,9 +45,4 @@ def make_attack(name: str = AutoAttack.name, **options: float | bool) -> Attack:
     Raises:
         ValueError: for an unknown name, an option the attack doesn't have, or a value out of range.
     """
-    if name not in ATTACKS:
-        raise InputError(f"attack {name!r} is unknown; known: {', '.join(ATTACKS)}")
-    try:
-        return ATTACKS[name](**options)
-    except TypeError as error:
-        raise InputError(f"attack {name!r} with options {options}: {error}") from error
+    return make_named("attack", ATTACKS, name, options)

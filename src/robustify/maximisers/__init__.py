@@ -6,10 +6,10 @@ on the net's weights. It is one class and one line in ``MAXIMISERS``.
 
 from __future__ import annotations
 
-from robustify.errors import InputError
 from robustify.maximisers.base import Maximiser
 from robustify.maximisers.projected_gradient import ProjectedGradient
 from robustify.maximisers.steepest_ascent import SteepestAscent
+from robustify.named import make_named
 
 __all__ = ["MAXIMISERS", "Maximiser", "ProjectedGradient", "SteepestAscent", "make_maximiser"]
 
@@ -24,9 +24,4 @@ def make_maximiser(name: str = SteepestAscent.name, **options: float | bool) -> 
     Raises:
         ValueError: for an unknown name, an option the maximiser doesn't have, or a value out of range.
     """
-    if name not in MAXIMISERS:
-        raise InputError(f"maximiser {name!r} is unknown; known: {', '.join(MAXIMISERS)}")
-    try:
-        return MAXIMISERS[name](**options)
-    except TypeError as error:
-        raise InputError(f"maximiser {name!r} with options {options}: {error}") from error
+    return make_named("maximiser", MAXIMISERS, name, options)

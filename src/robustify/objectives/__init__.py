@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from robustify.errors import InputError
 from robustify.maximisers import Maximiser
+from robustify.named import make_named
 from robustify.objectives.base import InnerMode, Objective, SetObjective
 from robustify.objectives.interval_bound import IntervalBound
 from robustify.objectives.jacobian import JacobianPenalty
@@ -60,9 +60,11 @@ def make_objective(
     Raises:
         ValueError: for an unknown name, an option the objective doesn't have, or a value out of range.
     """
-    if name not in OBJECTIVES:
-        raise InputError(f"objective {name!r} is unknown; known: {', '.join(OBJECTIVES)}")
-    try:
-        return OBJECTIVES[name](uncertainty_set=uncertainty_set, maximiser=maximiser, **options)
-    except TypeError as error:
-        raise InputError(f"objective {name!r} with options {options}: {error}") from error
+    return make_named(
+        "objective",
+        OBJECTIVES,
+        name,
+        options,
+        uncertainty_set=uncertainty_set,
+        maximiser=maximiser,
+    )

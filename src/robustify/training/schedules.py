@@ -7,6 +7,7 @@ from typing import Any
 
 from robustify.errors import InputError
 from robustify.limits import require_at_least
+from robustify.named import make_named
 
 # of the learning rate, at each step
 Factor = Callable[[int], float]
@@ -27,12 +28,9 @@ def make_schedule(*, name: str, steps: int, steps_per_epoch: int, **options: Any
     Raises:
         InputError: for an unknown name or option, or a value out of range.
     """
-    if name not in SCHEDULES:
-        raise InputError(f"schedule {name!r} is unknown; known: {', '.join(SCHEDULES)}")
-    try:
-        return SCHEDULES[name](steps=steps, steps_per_epoch=steps_per_epoch, **options)
-    except TypeError as error:
-        raise InputError(f"schedule {name!r} with options {options}: {error}") from error
+    return make_named(
+        "schedule", SCHEDULES, name, options, steps=steps, steps_per_epoch=steps_per_epoch
+    )
 
 
 def _triangle(*, steps: int, steps_per_epoch: int, warmup: float = 0.0) -> Factor:

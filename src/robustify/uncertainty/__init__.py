@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from robustify.errors import InputError
+from robustify.named import make_named
 from robustify.uncertainty.base import STEPS, Step, UncertaintySet
 from robustify.uncertainty.directions import finite_direction, scaled_to_one
 from robustify.uncertainty.l1 import L1Ball
@@ -54,12 +55,7 @@ def make_uncertainty_set(name: str, **options: Any) -> UncertaintySet:
     Raises:
         ValueError: for an unknown name, an option the set doesn't have, or a value out of range.
     """
-    if name not in SETS:
-        raise InputError(f"uncertainty set {name!r} is unknown; known: {', '.join(SETS)}")
-    try:
-        return SETS[name](**options)
-    except TypeError as error:
-        raise InputError(f"uncertainty set {name!r} with options {options}: {error}") from error
+    return make_named("uncertainty set", SETS, name, options)
 
 
 def require_radius_in_box(
