@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional
 
 from robustify.errors import InputError
 from robustify.nets import NETS, initialise, make_net
@@ -13,6 +14,7 @@ SHAPES = {
     "mnist_convnet": (1, 28, 28),
     "airbench": (3, 32, 32),
     "vgg": (3, 32, 32),
+    "preact_resnet": (3, 32, 32),
     "fully_connected": (1, 28, 28),
 }
 # counted by hand from the layers of the papers
@@ -32,6 +34,13 @@ WEIGHTS = {
     )
     + (512 * 512 + 512)
     + 2 * 512
+    + (512 * 10 + 10),
+    # convolutions, the shortcuts that aren't the identity, what normalises each convolution's input and the last features, head
+    "preact_resnet": 9 * 3 * 64
+    + 9 * sum(stage * stage for stage in (64, 128, 256, 512)) * 3
+    + 9 * (64 * 64 + 64 * 128 + 128 * 256 + 256 * 512)
+    + (64 * 128 + 128 * 256 + 256 * 512)
+    + 2 * (4 * 64 + (64 + 3 * 128) + (128 + 3 * 256) + (256 + 3 * 512) + 512)
     + (512 * 10 + 10),
     "fully_connected": (784 * 200 + 200) + (200 * 200 + 200) + (200 * 10 + 10),
 }
@@ -103,8 +112,40 @@ def test_a_new_training_begins_with_the_first_threshold() -> None:
     assert (net[0].steepness.item(), net[0].offset.item()) == (10.0, 5.0)
 
 
+def residual_net(widths: list[int]) -> torch.nn.Module:
+    """One whose blocks add nothing, so that only the shortcuts are left of them."""
+    net = make_net("preact_resnet", widths=widths)
+    initialise(net, torch.zeros(1, 3, 32, 32, dtype=torch.uint8), torch.Generator())
+    for name, weight in net.named_parameters():
+        if name.endswith("second.weight"):
+            weight.data.zero_()
+    return net.eval().double()
+
+
+def test_a_block_adds_to_what_comes_in() -> None:
+    net = residual_net([5])
+    images = torch.rand(3, 3, 32, 32, dtype=torch.float64)
+    features = functional.conv2d(net.standardise(images), net.stem.weight, padding=1)
+    rectified = (features / math.sqrt(1 + 1e-5)).clamp(min=0)
+    expected = rectified.mean((2, 3)) @ net.head.weight.T + net.head.bias
+    torch.testing.assert_close(net(images), expected)
+
+
+def test_a_shortcut_to_a_smaller_stage_is_a_convolution_of_what_is_rectified() -> None:
+    net = residual_net([5, 7])
+    images = torch.rand(3, 3, 32, 32, dtype=torch.float64)
+    shortcut = net.stages[1][0].shortcut.weight.flatten(1)
+    features = functional.conv2d(net.standardise(images), net.stem.weight, padding=1)
+    rectified = (features / math.sqrt(1 + 1e-5)).clamp(min=0)[:, :, ::2, ::2]
+    smaller = torch.einsum("nchw,dc->ndhw", rectified, shortcut)
+    rectified = (smaller / math.sqrt(1 + 1e-5)).clamp(min=0)
+    expected = rectified.mean((2, 3)) @ net.head.weight.T + net.head.bias
+    torch.testing.assert_close(net(images), expected)
+
+
 def test_unknown_nets_and_options_are_refused() -> None:
-    with pytest.raises(InputError, match="mnist_convnet, airbench, vgg, fully_connected"):
+    known = "mnist_convnet, airbench, vgg, preact_resnet, fully_connected"
+    with pytest.raises(InputError, match=known):
         make_net("resnet")
     with pytest.raises(InputError, match="depth"):
         make_net("vgg", depth=3)
@@ -119,3 +160,7 @@ def test_unknown_nets_and_options_are_refused() -> None:
     for widths in ([], [100, 0]):
         with pytest.raises(InputError, match="numbers of units, each >= 1"):
             make_net("fully_connected", widths=widths)
+        with pytest.raises(InputError, match="numbers of channels, each >= 1"):
+            make_net("preact_resnet", widths=widths)
+    with pytest.raises(InputError, match="blocks is 0; it must be >= 1"):
+        make_net("preact_resnet", blocks=0)

@@ -46,7 +46,7 @@ def test_lines_and_stars_stand_where_the_entries_say() -> None:
     linf, l2 = figure.axes
     assert (linf.get_title(), l2.get_title()) == ("$\\ell_\\infty$ balls", "$\\ell_2$ balls")
     assert linf.get_xlabel() == "ε, in levels of 255"
-    assert l2.get_xlabel() == "ε"
+    assert l2.get_xlabel() == "ε, on the [0, 1] scale"
     assert lines(linf) == [
         ("", [0, 2, 8], [90, 80, 40]),
         ("o", [0, 2, 8], [90, 70, 10]),
@@ -75,4 +75,4 @@ def test_lines_and_stars_stand_where_the_entries_say() -> None:
 @pytest.mark.parametrize("largest", [0.3, 0.1])
 def test_large_radii_are_no_levels(largest: float) -> None:
     (axes,) = strong_attacks([entry("l2", "linf", largest, 0.5, 0.2)], "MNIST").axes
-    assert axes.get_xlabel() == "ε"
+    assert axes.get_xlabel() == "ε, on the [0, 1] scale"

@@ -15,6 +15,7 @@ from robustify.errors import InputError
 from robustify.nets.airbench import AirbenchNet
 from robustify.nets.fully_connected import FullyConnected
 from robustify.nets.mnist_convnet import MnistConvnet
+from robustify.nets.preact_resnet import PreactResNet
 from robustify.nets.vgg import VGG
 
 _global_generator = threading.Lock()
@@ -23,6 +24,7 @@ NETS: dict[str, type[nn.Module]] = {
     "mnist_convnet": MnistConvnet,
     "airbench": AirbenchNet,
     "vgg": VGG,
+    "preact_resnet": PreactResNet,
     "fully_connected": FullyConnected,
 }
 

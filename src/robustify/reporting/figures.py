@@ -114,7 +114,7 @@ def accuracy_under_attacks(rows: pd.DataFrame, title: str) -> Figure:
             axes.set_title(attack_label(attack), fontsize=10)
             axes.set_xlim(left=0)
         for axes in panels[-columns:]:
-            axes.set_xlabel("ε in levels of 255" if levels else "ε")
+            axes.set_xlabel("ε in levels of 255" if levels else "ε on the [0, 1] scale")
             axes.tick_params(labelbottom=True)
         for axes in grid[:, 0]:
             axes.set_ylabel("accuracy (%)")

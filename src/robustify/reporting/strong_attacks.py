@@ -68,7 +68,7 @@ def _panel(
             **{**look, **_STAR},
         )
     axes.set(
-        xlabel="ε, in levels of 255" if levels else "ε",
+        xlabel="ε, " + ("in levels of 255" if levels else "on the [0, 1] scale"),
         ylim=(-1, 101),
         title=f"{NORMS[norm]} balls",
     )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from robustify.claims.markdown import markdown_table
 from robustify.claims.rules import Claim, Finding, verdict_of
 from robustify.claims.sections import best_found
+from robustify.claims.sections.findings import table_of_findings
 from robustify.claims.stored import Stored
-
-COUNTS = {True: "yes", False: "no", None: "undecided"}
 
 
 def section(
@@ -20,16 +18,12 @@ def section(
     others: Sequence[Stored],
 ) -> str:
     """Return the claim's rule and what it makes of what was measured, a row a part."""
-    rows = [
-        [one.title, finding.subject, finding.measured, COUNTS[finding.holds]]
-        for one in stored
-        for finding in found[one.name]
-    ]
+    rows = [(one.title, finding) for one in stored for finding in found[one.name]]
     return "\n\n".join(
         [
             f"### {claim.name}: {verdict_of(chain.from_iterable(found.values()))}",
             f"{claim.says}\n*Rule:* {claim.rule}",
-            markdown_table(["", "part", "measured", "counts"], rows) if rows else "Not measured.",
+            table_of_findings(rows) if rows else "Not measured.",
             *(best_found.section(claim, stored, found, others) if claim.name == "C1" else ()),
             "Command: "
             + ", ".join(

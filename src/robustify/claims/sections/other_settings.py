@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from statistics import fmean
 
-from robustify.claims.markdown import markdown_table
-from robustify.claims.rules import CLAIMS, Finding, robust_nets, verdict_of
-from robustify.claims.sections import accuracies, figures, runs
-from robustify.claims.sections.claim_by_claim import COUNTS
+from robustify.claims.rules import CLAIMS, Finding, verdict_of
+from robustify.claims.sections import accuracies, figures, last_epochs, runs
+from robustify.claims.sections.findings import table_of_findings
 from robustify.claims.stored import Stored
-from robustify.configuration import BASELINE
 from robustify.reporting.titles import COMPLETE
-
-# epochs over which a curve is averaged, to see what of its end is chance
-LATE = 20
 
 
 def section(one: Stored, decided: Mapping[str, Mapping[str, list[Finding]]]) -> str:
     """What the claims and tables are under other settings than those of conf/base."""
     rows = [
-        [claim.name, finding.subject, finding.measured, COUNTS[finding.holds]]
+        (claim.name, finding)
         for claim in CLAIMS
         for finding in claim.decide(one.summary, one.details)
     ]
@@ -35,9 +29,9 @@ def section(one: Stored, decided: Mapping[str, Mapping[str, list[Finding]]]) -> 
             + f". What the settings are stands in `conf/{one.environment}`; where nets differ in more than the uncertainty set, such as by a batch "
             "normalisation of the input, C1 can't tell that from robust training.",
             *_beside_complete(one, decided),
-            *late_means(one),
+            *last_epochs.leads(one),
             runs.section([one]),
-            markdown_table(["", "part", "measured", "counts"], rows),
+            table_of_findings(rows),
             accuracies.section(one, level=3),
             *figures.shown(one),
             "Where steps leave the pixel box, figures draw what lies outside at its border.",
@@ -57,31 +51,4 @@ def _beside_complete(
     others = [f"{name} {here[name]}, there {there[name]}" for name in here if name not in same]
     yield (
         f"Verdicts as under `conf/{COMPLETE}`: {', '.join(same) or 'none'}; others: {'; '.join(others) or 'none'}."
-    )
-
-
-def late_means(one: Stored) -> Iterator[str]:
-    """Yield each robust net's lead on the test set over the last epochs, where a training has many."""
-    curves = {
-        net: [curve[-LATE:] for curve in about["curves"]["test_accuracy"]]
-        for net, about in one.details["nets"].items()
-    }
-    if (
-        min(
-            len(curve)
-            for each in one.details["nets"].values()
-            for curve in each["curves"]["test_accuracy"]
-        )
-        < 2 * LATE
-    ):
-        return
-    late = {net: fmean(fmean(curve) for curve in each) for net, each in curves.items()}
-    last = {net: fmean(curve[-1] for curve in each) for net, each in curves.items()}
-    leads = ", ".join(
-        f"{net} {100 * (late[net] - late[BASELINE]):+.2f} ({100 * (last[net] - last[BASELINE]):+.2f})"
-        for net in robust_nets(one.details)
-    ).replace("-", "−")
-    yield (
-        f"Test accuracy against the baseline's, averaged over the last {LATE} epochs, in points (in brackets after the last one alone, which is what C1 "
-        f"counts): {leads}."
     )

@@ -7,7 +7,7 @@ from itertools import chain
 
 from robustify.claims.markdown import markdown_table
 from robustify.claims.rules import CLAIMS, Finding, verdict_of
-from robustify.claims.sections.other_settings import LATE, late_means
+from robustify.claims.sections import last_epochs
 from robustify.claims.stored import Stored
 
 
@@ -41,11 +41,4 @@ def under_other_settings(others: Sequence[Stored]) -> Iterator[str]:
             for one in others
         ],
     )
-    yield from _by_the_last_epoch(others)
-
-
-def _by_the_last_epoch(others: Sequence[Stored]) -> Iterator[str]:
-    """Yield which settings' C1 the accuracy of the last epoch decides, where many epochs are alike."""
-    long = [one.title for one in others if any(late_means(one))]
-    if long:
-        yield f"C1 of {' and '.join(long)} looks at the nets of the last epoch; leads over the last {LATE} epochs are in that section."
+    yield from last_epochs.reservation(others)
