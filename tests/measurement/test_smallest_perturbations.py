@@ -51,6 +51,24 @@ def test_with_the_box_out_of_reach_it_is_the_distance_to_the_hyperplane() -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("scale", "offset"),
+    [(1e-3, 0.0), (1e-8, 0.0), (1e-25, 0.0), (1e4, 0.0), (1.0, 1e3), (1e-3, -1.0)],
+)
+def test_scale_and_offset_of_the_logits_change_no_distance(scale: float, offset: float) -> None:
+    # the same classifier, whatever its logits are multiplied by and whatever is added to all of them
+    net = binary_net().float()
+    x = 0.5 + 0.1 * (torch.rand(10, 3, 2, 2) - 0.5)
+    net.linear.bias.data[0] -= slope_and_margin(net, x)[1].min() - 0.3
+    slope, margin = slope_and_margin(net, x)
+    net.linear.weight.data.mul_(scale)
+    net.linear.bias.data.mul_(scale).add_(offset)
+    found = smallest_perturbations(net, x, torch.zeros(len(x), dtype=torch.int64))
+    assert found.found.all()
+    distance = (margin / slope.norm()).double()
+    torch.testing.assert_close(found.norm, distance, rtol=5e-3, atol=0)
+
+
 def test_with_the_box_in_the_way_it_solves_the_quadratic_programme() -> None:
     net = binary_net()
     x = right_images(net, torch.rand(40, 3, 2, 2, dtype=torch.float64).round())

@@ -9,6 +9,9 @@ Every image has a solver of its own (SciPy's L-BFGS-B); only the net's passes ar
 them. A batch of another size changes the last bits of their float32 sums, which the iterations and
 the search over c amplify: norms of sixteen MNIST images, attacked together and one by one, differed
 by up to 0.3 %.
+
+Of the logits only what tells classes apart counts: J is taken of logits whose range over the classes of the clean image is
+at least one, multiplied where it is less (a softmax of tiny logits is flat to the last bit, and no c would flip the label).
 """
 
 from __future__ import annotations
@@ -40,9 +43,13 @@ from robustify.validity import checked_logits, outputs_are_finite
 Array = npt.NDArray[Any]
 Result = TypeVar("Result")
 
-# a lead, relative to the largest logit: the nearest flips are near-ties, which could fall the other way in another
+# a lead, relative to the range of the logits: the nearest flips are near-ties, which could fall the other way in another
 # batch or library
 TIE = 1e-4
+# and at least so many of the spacings between floating-point numbers of the largest logit's size
+_SPACINGS = 4
+# what is smaller counts as no range at all: float32 holds its inverse, and that of logits a million times larger elsewhere
+_LEAST_RANGE = 1e-30
 # from one trial value of c to the next while no label flips
 _SHRINK = 4.0
 _STEPS_TO_FLIP = 12
@@ -120,7 +127,12 @@ def smallest_perturbations(
             disable=len(owner) <= batch_size,
         ):
             passes = _Passes(
-                net, x[owner[chosen]], y[owner[chosen]], wanted[chosen], targets is not None
+                net,
+                x[owner[chosen]],
+                y[owner[chosen]],
+                wanted[chosen],
+                _scales(logits)[owner[chosen].cpu()].to(device),
+                targets is not None,
             )
             solved += _side_by_side(
                 [
@@ -223,10 +235,16 @@ class _Passes:
     """Loss, gradient and flip of many image-and-class pairs, each at a point of its own, in one pass."""
 
     def __init__(
-        self, net: nn.Module, x: Tensor, labels: Tensor, wanted: Tensor, targeted: bool
+        self,
+        net: nn.Module,
+        x: Tensor,
+        labels: Tensor,
+        wanted: Tensor,
+        scales: Tensor,
+        targeted: bool,
     ) -> None:
         self._net, self._like, self._labels, self._wanted = net, x, labels, wanted
-        self._targeted = targeted
+        self._scales, self._targeted = scales, targeted
         self.flat: list[Array] = list(x.flatten(1).double().cpu().numpy())
 
     def __call__(self, rows: Sequence[int], points: Sequence[Array]) -> list[_Value]:
@@ -236,7 +254,11 @@ class _Passes:
             leaf.requires_grad_(True)
             logits = self._net(leaf)
             outputs_are_finite(logits.detach()).require()
-            losses = functional.cross_entropy(logits, self._wanted[at], reduction="none")
+            # a common offset would take the digits that tell classes apart
+            apart = logits - logits.detach().amax(dim=1, keepdim=True)
+            losses = functional.cross_entropy(
+                apart * self._scales[at, None], self._wanted[at], reduction="none"
+            )
             gradient = gradient_of(losses.sum(), leaf)
         gradients = gradient.flatten(1).double().cpu().numpy()
         flipped = self._flipped(logits.detach(), at).tolist()
@@ -247,7 +269,17 @@ class _Passes:
         kept = logits.gather(1, own)[:, 0]
         others = logits.scatter(1, own, -torch.inf).amax(dim=1)
         lead = kept - others if self._targeted else others - kept
-        return lead > TIE * logits.abs().amax(dim=1)
+        spacing = torch.finfo(logits.dtype).eps * logits.abs().amax(dim=1)
+        return lead > (TIE * _ranges(logits)).maximum(_SPACINGS * spacing)
+
+
+def _ranges(logits: Tensor) -> Tensor:
+    return logits.amax(dim=1) - logits.amin(dim=1)
+
+
+def _scales(logits: Tensor) -> Tensor:
+    """Return by what each image's logits are multiplied, shape (N,)."""
+    return 1 / _ranges(logits).clamp(_LEAST_RANGE, 1.0)
 
 
 def _side_by_side(
