@@ -157,6 +157,8 @@ def test_certified_images_are_those_of_a_linear_net_whose_margin_is_wide_enough(
     assert net[1].weight.dtype == torch.float32
     with pytest.raises(InputError, match="no images"):
         certified_accuracy(net, images[:0], labels[:0], LinfBall(radius=0.1))
+    with pytest.raises(InputError, match="labels are a list; they must be a tensor"):
+        certified_accuracy(net, images, labels.tolist(), LinfBall(radius=0.1))
 
 
 def test_a_bound_that_is_no_number_proves_nothing() -> None:

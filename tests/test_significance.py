@@ -93,8 +93,17 @@ def test_bad_values_are_refused() -> None:
         compare(right, right, generator=generator, confidence=1)
     with pytest.raises(InputError, match="resamples is 10"):
         compare(right, right, generator=generator, resamples=10)
-    with pytest.raises(InputError, match="must be >= 0"):
-        mcnemar(-1, 2)
+    for counts in ((-1, 2), (1.5, 2), (True, 2)):
+        with pytest.raises(InputError, match=f"only_first is {counts[0]}; it must be a whole"):
+            mcnemar(*counts)
+    with pytest.raises(InputError, match=r"only_second is 2\.0"):
+        mcnemar(1, 2.0)
+    with pytest.raises(InputError, match="no finite number"):
+        bootstrap_interval(np.array([1.0, np.nan]), generator=generator)
+    with pytest.raises(InputError, match=r"right is 1\.5"):
+        score_interval(1.5, 10)
+    with pytest.raises(InputError, match="confidence is 'x'"):
+        compare(right, right, generator=generator, confidence="x")
     with pytest.raises(InputError, match="no images"):
         bootstrap_interval(np.empty(0), generator=generator)
     with pytest.raises(InputError, match="no seeds"):

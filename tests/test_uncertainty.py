@@ -456,6 +456,17 @@ def test_infinite_slopes_count_alone_and_slopes_that_are_no_numbers_for_nothing(
     )
 
 
+@pytest.mark.parametrize("kind", [L1Ball, L2Ball, LinfBall])
+def test_an_infinite_slope_out_of_the_box_leaves_the_others_theirs(kind: type[NormBall]) -> None:
+    gradient = torch.tensor([[math.inf, 4.0, -3.0, -math.inf]])
+    x = torch.tensor([[1.0, 0.5, 0.5, 0.0]])
+    finite = gradient.nan_to_num(posinf=0.0, neginf=0.0)
+    ball = kind(radius=0.3)
+    torch.testing.assert_close(
+        ball.steepest_ascent(gradient, x), ball.steepest_ascent(finite, x), rtol=0, atol=0
+    )
+
+
 @pytest.mark.parametrize("radius", ["0.3", None, [0.3], True, 10**400, 1e19, 1e-30])
 @pytest.mark.parametrize("kind", [L1Ball, L2Ball, LinfBall])
 def test_a_radius_that_float32_cannot_hold_is_refused(kind: type[NormBall], radius: object) -> None:

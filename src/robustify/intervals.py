@@ -103,7 +103,8 @@ def propagate(layer: nn.Module, values: Interval) -> Interval:
     """Return bounds of a layer's answers to all values of an interval.
 
     Exact, entry by entry, for one layer alone: convolutions and linear layers move the centre by their weights and the radius by
-    the weights' absolute values; monotone layers map the ends.
+    the weights' absolute values; monotone layers map the ends. Padding that repeats pixels of the image is the exception: they
+    count as if they were others, which makes the bounds wider, not wrong.
 
     Raises:
         InputError: if the layer is of another kind.

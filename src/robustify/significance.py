@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest, ttest_ind
 
-from robustify.errors import InputError
-from robustify.limits import require_at_least
+from robustify.errors import InputError, shown
+from robustify.limits import is_number, require_at_least
 
 Right = npt.NDArray[np.bool_]
 # accuracies that are the same but for their last bits
@@ -92,10 +92,9 @@ def mcnemar(only_first: int, only_second: int) -> float:
         only_second: images that only the second net has right.
 
     Raises:
-        ValueError: if a count is negative.
+        ValueError: if a count is no whole number >= 0.
     """
-    if only_first < 0 or only_second < 0:
-        raise InputError(f"counts are {only_first} and {only_second}; they must be >= 0")
+    require_at_least(0, only_first=only_first, only_second=only_second)
     if only_first + only_second == 0:
         return 1.0
     return float(binomtest(only_first, only_first + only_second).pvalue)
@@ -152,12 +151,14 @@ def bootstrap_interval(
         resamples: number of samples, at least 100.
 
     Raises:
-        ValueError: if there are no images or a number is out of range.
+        ValueError: if there are no images, a difference isn't finite or a number is out of range.
     """
     _require_confidence(confidence)
     require_at_least(100, resamples=resamples)
     if len(differences) == 0:
         raise InputError("the mean over no images is undefined")
+    if not np.isfinite(differences).all():
+        raise InputError("differences hold what is no finite number; each image must have one")
     values, counts = np.unique(differences, return_counts=True)
     images = len(differences)
     means = generator.multinomial(images, counts / images, size=resamples) @ values / images
@@ -182,7 +183,8 @@ def score_interval(right: int, images: int, *, confidence: float = 0.95) -> tupl
     """
     _require_confidence(confidence)
     require_at_least(1, images=images)
-    if not 0 <= right <= images:
+    require_at_least(0, right=right)
+    if right > images:
         raise InputError(f"right is {right}; of {images} images it must be from 0 to {images}")
     interval = binomtest(right, images).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
@@ -234,5 +236,5 @@ def interval_over_seeds(
 
 
 def _require_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}; it must be in (0, 1)")
+    if not is_number(confidence) or not 0 < confidence < 1:
+        raise InputError(f"confidence is {shown(confidence)}; it must be in (0, 1)")

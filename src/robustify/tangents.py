@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from robustify.answers import device_of
+from robustify.answers import device_of, require_tensors
 from robustify.errors import InputError
 from robustify.gradients import input_gradient
 from robustify.limits import require_at_least
@@ -37,6 +37,7 @@ def nearest_neighbours(
         ValueError: if ``count`` is below 1, a class has too few images, or an image has no label.
     """
     require_at_least(1, neighbours=count)
+    require_tensors(images=images, labels=labels)
     if labels.shape != (len(images),):
         raise InputError(
             f"there are {len(images)} images and {len(labels)} labels; each image must have one"
@@ -140,8 +141,14 @@ def clipping_loss(
         ``clipped_length``, the mean l2 norm of the clipped step as a share of the radius, and
         ``off_plane``, the mean share of the clipped step's own norm that is orthogonal to the plane;
         0 if no step went anywhere.
+
+    Raises:
+        ValueError: if images aren't uint8, there are none, or a count is below 1.
     """
+    require_at_least(1, count=count, batch_size=batch_size)
     require_bytes(images)
+    if len(images) == 0:
+        raise InputError("there are no images to take steps from")
     device = device_of(net)
     chosen = torch.linspace(0, len(images) - 1, min(count, len(images))).long()
     lengths, shares = [], []

@@ -262,6 +262,9 @@ def test_measurements_of_other_weights_or_sets_are_refused(kind: str, key: str, 
     [
         ("l2", "evaluation", "epsilon_sweep", {"0.1": 0.5}, "evaluation.epsilons"),
         ("l2", "verification", "images", 200, "verification.brief"),
+        ("l2", "verification", "attacks", {"pgd_10": {"steps": 1}}, "verification.brief"),
+        ("l2", "steps", "images", 50, r"across_seeds\.steps"),
+        ("l2", "steps", "accuracy", {"l2": {"1": 0.5}}, r"across_seeds\.steps"),
         ("l2", "verification", "measured", [], "verification.brief"),
     ],
 )

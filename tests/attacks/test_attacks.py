@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from robustify.attacks import (
     ATTACKS,
@@ -25,6 +25,7 @@ from robustify.attacks.evaluation import lies_inside
 from robustify.errors import InputError
 from robustify.uncertainty import NormBall, Point, make_uncertainty_set
 
+from ..conftest import LinearNet
 from .conftest import Problem
 
 EXACT: dict[str, Attack] = {
@@ -227,7 +228,46 @@ def test_bad_options_are_refused() -> None:
             make_attack(name, **options)
     with pytest.raises(InputError, match="only once"):
         AutoAttack([Square(), Square()])
+    with pytest.raises(InputError, match="attacks hold an AutoAttack"):
+        AutoAttack([AutoAttack()])
     assert len(AutoAttack(attack for attack in (Square(),)).parts(Point())) == 1
     assert Pgd(steps=49, relative_step=1 / 49).steps == 49, "they just cross the ball"
     with pytest.raises(InputError, match="attacks hold 'pgd'; they must be attacks themselves"):
         make_attack("autoattack", attacks=["pgd"])
+
+
+class _Edge(nn.Module):
+    """The first class loses infinitely fast where the first pixel leaves the box, which it can't."""
+
+    def __init__(self, net: LinearNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        edge = (1 - x[:, 0, 0, 0]).sqrt()
+        return self.net(x) + edge[:, None] * torch.tensor([1.0, 0.0])
+
+
+@pytest.mark.parametrize("attack", [Pgd(steps=20, random_start=False), ApgdCrossEntropy(steps=20)])
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_an_infinite_slope_out_of_the_box_hides_no_other(norm: str, attack: Attack) -> None:
+    torch.manual_seed(0)
+    net = LinearNet(16, 2)
+    net.linear.weight.data[:, 0] = 0
+    x = torch.rand(60, 1, 4, 4)
+    x[:, 0, 0, 0] = 1
+    images = (x * 255).round().to(torch.uint8)
+    slope = net.linear.weight[1] - net.linear.weight[0]
+    ball = make_uncertainty_set(norm, radius={"l1": 1.5, "l2": 0.6, "linf": 0.15}[norm])
+    step = ball.steepest_ascent(slope.expand(60, -1).view_as(x), images.float() / 255)
+    gain = step.flatten(1) @ slope
+    net.linear.bias.data.zero_()
+    net.linear.bias.data[1] = -((images.float() / 255).flatten(1) @ slope).mean() - gain.mean()
+    lead = net(images.float() / 255) @ torch.tensor([1.0, -1.0])
+    left = lead - gain
+    chosen = (lead > 0.01) & (left.abs() > 0.01)
+    assert (left[chosen] < 0).any()
+    assert (left[chosen] > 0).any()
+    labels = torch.zeros(len(images), dtype=torch.int64)
+    found = robust_accuracy(_Edge(net), images[chosen], labels[chosen], attack, ball, seed=0)
+    assert found.right[attack.name] == int((left[chosen] > 0).sum())

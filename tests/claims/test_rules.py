@@ -233,11 +233,18 @@ def test_less_than_a_control_of_another_start_cant_be_told(
     worse = paired(-0.2, 0.001)
     worse["by_image"][0].update(only_first=10, only_second=40)
     summary["tests"]["adversarial_set"]["l2"] = worse
+    of_the_set = summary["nets"]["l2"]["adversarial_set_accuracy"]
+    of_the_control = summary["nets"]["control"]["adversarial_set_accuracy"]["mean"]
+    of_the_set["mean"] = of_the_control - 0.2
     assert parts() == {"l2": False, "linf": True}
     for net, about in details["nets"].items():
         about["trained"] = {"seed_offset": 1 if net == "control" else 0}
     # against the odds is enough; behind them isn't
     assert parts() == {"l2": None, "linf": True}
+    # no more than the control by chance is no less than the control
+    of_the_set["mean"] = of_the_control + 0.001
+    assert parts() == {"l2": False, "linf": True}
+    of_the_set["mean"] = of_the_control - 0.2
     details["nets"]["control"]["trained"]["seed_offset"] = 0
     assert parts() == {"l2": False, "linf": True}
     # nor did a net with a seed of its own begin with the baseline's weights

@@ -230,6 +230,8 @@ def test_bad_arguments_are_refused() -> None:
     for targets in (torch.tensor(1), torch.ones(1).long(), torch.ones(2)):
         with pytest.raises(InputError, match="they must be 2 classes, as whole numbers"):
             smallest_perturbations(net, x, labels, targets=targets)
+    with pytest.raises(InputError, match="targets are a list; they must be a tensor"):
+        smallest_perturbations(net, x, labels, targets=[1, 1])
     with pytest.raises(InputError, match=r"candidates is 2\.5"):
         smallest_perturbations(net, x, labels, candidates=2.5)
 

@@ -42,6 +42,8 @@ def test_no_class_is_left_without_a_training_image() -> None:
     assert len(split(labels, 7)[1]) == 7
     with pytest.raises(InputError, match=r"held_out is 8, .*only 4 .*training\.held_out"):
         split(labels, 8)
+    with pytest.raises(InputError, match="held_out is -3; it must be a whole number, at least 0"):
+        split(labels, -3)
 
 
 WATCH = {"action": "restore", "keep": "best", "patience": 2, "steps": 4, "relative_step": 0.3}

@@ -281,6 +281,15 @@ def test_patience_counts_epochs_since_the_highest(
     assert float(selection.weights["weight"]) == best
 
 
+def test_patience_begins_at_the_full_radius(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = [(share, share) for share in (0.9, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.3)]
+    selection, _, last = judged(monkeypatch, seen, full_from=4, patience=3)
+    assert (last, selection.best, selection.ending) == (6, 1, "patience")
+    again = Selection(Watch(patience=3), *pictures(4), ball())
+    again.restore(*selection.state())
+    assert again.state()[1] == selection.state()[1]
+
+
 @pytest.mark.parametrize(
     ("action", "keep", "overfitted", "restores"),
     [
@@ -308,6 +317,9 @@ def test_whose_weights_count(
         ({"patience": 0}, r"watch\.patience is 0"),
         ({"images": 0}, r"watch\.images is 0"),
         ({"threshold": 0.0}, r"watch\.threshold is 0"),
+        ({"threshold": "x"}, r"watch\.threshold is 'x'"),
+        ({"epsilon": -1}, r"watch\.epsilon is -1; it must be a finite number > 0"),
+        ({"epsilon": "x"}, r"watch\.epsilon is 'x'"),
         ({"steps": 3}, "3 steps of 0.25 radii can't cross the ball"),
         ({"relative_step": 3.0}, r"relative_step is 3\.0; it must be in \(0, 2\]"),
     ],

@@ -299,6 +299,20 @@ def test_slopes_at_random_must_agree_with_the_gradient() -> None:
     assert not gates.gradients_leave_nothing_out(nothing, torch.ones(3, 4)).passed
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_slopes_that_are_no_numbers_agree_with_nothing(value: float) -> None:
+    slopes = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
+    for rows, passes in ((60, False), (30, False), (1, True)):
+        broken = slopes.clone()
+        broken[:rows, 0] = value
+        # each row counts one, halved between what is claimed and measured where both agree
+        agreement = ((60 - rows) / (60 + rows)) ** 0.5
+        for claimed, measured in ((broken, slopes), (slopes, broken), (broken, broken)):
+            verdict = gates.gradients_leave_nothing_out(claimed, measured)
+            assert verdict.measured["agreement"] == pytest.approx(agreement)
+            assert verdict.passed == passes
+
+
 def test_other_nets_and_noise_must_not_be_stronger() -> None:
     assert gates.white_box_beats_transfer(0.5, 0.5, images=1000).passed
     assert not gates.white_box_beats_transfer(0.51, 0.5, images=1000).passed

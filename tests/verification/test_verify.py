@@ -338,6 +338,7 @@ def test_bad_input_is_refused_by_name_at_every_door(problem: Problem) -> None:
             ),
             ((net, images, labels + 3), "labels reach from"),
             ((net, images, labels[:39]), r"labels are torch\.int64 of shape \(39,\)"),
+            ((net, images[1:], labels), r"labels are torch\.int64 of shape \(40,\)"),
             ((net, images[:0], labels[:0]), "empty"),
         ):
             with pytest.raises(InputError, match=words):

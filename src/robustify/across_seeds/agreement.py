@@ -90,7 +90,7 @@ def _check_alike(
 ) -> None:
     """Refuse seeds that were measured otherwise than the first: nothing could be averaged over them."""
     for what, one, other in zip(
-        ("evaluation.epsilons", "adversarial_set.sets", "verification.brief"),
+        ("evaluation.epsilons", "adversarial_set.sets", "across_seeds.steps", "verification.brief"),
         _measured_by(measured, *place),
         _measured_by(measured, *first),
         strict=True,
@@ -102,15 +102,17 @@ def _check_alike(
             )
 
 
-def _measured_by(measured: Mapping[Key, Any], seed: int, net: str) -> tuple[Any, Any, Any]:
-    verification = measured.get((seed, net, "verification"))
+def _measured_by(measured: Mapping[Key, Any], seed: int, net: str) -> tuple[Any, ...]:
+    verification, steps = measured.get((seed, net, "verification")), measured[seed, net, "steps"]
     attacked = verification and (
         verification["images"],
+        verification.get("attacks"),
         [(row["norm"], row["epsilon"], row["attack"]) for row in verification["measured"]],
     )
     return (
         list(measured[seed, net, "evaluation"]["epsilon_sweep"]),
         measured[seed, "", "adversarial_set"].provenance["sets"],
+        (steps["images"], {norm: list(radii) for norm, radii in steps["accuracy"].items()}),
         attacked,
     )
 

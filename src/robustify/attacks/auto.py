@@ -54,6 +54,8 @@ class AutoAttack(Attack):
                 raise InputError(
                     f"attacks hold {shown(attack)}; they must be attacks themselves, as make_attack makes them"
                 )
+            if isinstance(attack, AutoAttack):
+                raise InputError("attacks hold an AutoAttack; name the attacks that it is made of")
         names = ["standard"] if self._attacks is None else [attack.name for attack in self._attacks]
         if not names or len(set(names)) < len(names):
             raise InputError(f"attacks are {names}; give at least one, and each only once")

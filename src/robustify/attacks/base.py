@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from robustify.errors import InputError, shown
 from robustify.gradients import gradient_of, require_gradients
-from robustify.uncertainty import NormBall, UncertaintySet
+from robustify.uncertainty import NormBall, UncertaintySet, room_of
 
 
 class Attack(ABC):
@@ -85,11 +85,12 @@ class Ascent(NamedTuple):
 def ascend(net: nn.Module, x: Tensor, loss: Callable[[Tensor], Tensor]) -> Ascent:
     """Return logits, losses and input gradients; weight gradients aren't computed.
 
-    Where the net's answer doesn't hang on its input, as PyTorch sees it, the gradient is zero.
+    Where the net's answer doesn't hang on its input, as PyTorch sees it, the gradient is zero. So it is where it is infinite and
+    leads out of the pixel box: it would hide the slopes along which an attack can go.
 
     Args:
         net: maps images to logits.
-        x: images, shape (N, C, H, W).
+        x: images in [0, 1], shape (N, C, H, W).
         loss: maps logits (N, K) to one loss an image, (N,).
 
     Raises:
@@ -101,6 +102,9 @@ def ascend(net: nn.Module, x: Tensor, loss: Callable[[Tensor], Tensor]) -> Ascen
         logits = net(leaf).float()
         losses = loss(logits)
         gradient = gradient_of(losses.sum(), leaf)
+    if bool(gradient.isinf().any()):
+        out = gradient.isinf() & (room_of(gradient, x) == 0)
+        gradient = gradient.masked_fill(out, 0)
     return Ascent(logits.detach(), losses.detach(), gradient)
 
 

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from robustify.answers import BATCH_SIZE, device_of, logits_of
+from robustify.answers import BATCH_SIZE, device_of, logits_of, require_tensors
 from robustify.errors import InputError, shown
 from robustify.intervals import interval_of, largest_margins
 from robustify.limits import require_at_least
@@ -38,6 +38,7 @@ def certified_accuracy(
     Raises:
         InputError: if there are no images or they aren't uint8, labels aren't classes of the net, the ball isn't l∞, or naming a layer that has no bound.
     """
+    require_tensors(images=images, labels=labels)
     require_bytes(images)
     if len(images) == 0:
         raise InputError("there are no images to certify")

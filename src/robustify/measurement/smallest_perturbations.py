@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from robustify.answers import device_of, pixels
+from robustify.answers import device_of, pixels, require_tensors
 from robustify.errors import InputError
 from robustify.gradients import gradient_of
 from robustify.limits import require_at_least
@@ -107,6 +107,8 @@ def smallest_perturbations(
     """
     require_at_least(1, search_steps=search_steps, iterations=iterations, batch_size=batch_size)
     require_at_least(1, candidates=1 if candidates is None else candidates)
+    if targets is not None:
+        require_tensors(targets=targets)
     if len(images) == 0:
         raise InputError("there are no images to perturb")
     logits = checked_logits(net, images, labels, batch_size=batch_size)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from robustify.errors import InputError
+from robustify.limits import require_at_least
 
 # fixed: every net of an experiment, whatever its own seed, has the same slice
 _SEED = 0
@@ -25,8 +26,9 @@ def split(labels: Tensor, held_out: int) -> tuple[Tensor, Tensor]:
         Two int64 tensors, shapes (N − held_out,) and (held_out,).
 
     Raises:
-        InputError: if a class would be left without a training image.
+        InputError: if ``held_out`` is no whole number >= 0, or a class would be left without a training image.
     """
+    require_at_least(0, held_out=held_out)
     generator = torch.Generator().manual_seed(_SEED)
     classes = [(labels == label).nonzero()[:, 0].cpu() for label in labels.unique().tolist()]
     chosen = []

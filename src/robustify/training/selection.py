@@ -34,6 +34,7 @@ class Selection:
     ) -> None:
         self.best = 0
         self.ending: Ending | None = None
+        self._before_full_radius = 0
         self._watch, self._images, self._labels = watch, images, labels
         self._ball = watch.ball_of(uncertainty_set)
         self._highest = -1.0
@@ -55,12 +56,15 @@ class Selection:
             if self._may_restore:
                 state = net.state_dict()
                 self._weights = {name: value.detach().clone() for name, value in state.items()}
+        if not at_full_radius:
+            self._before_full_radius = epoch
+        waited = epoch - max(self.best, self._before_full_radius)
         gap = seen.fgsm_accuracy - seen.pgd_accuracy
         overfits = at_full_radius and gap > self._watch.threshold
         patience = self._watch.patience
         if overfits and self._watch.action != "warn":
             self.ending = "catastrophic_overfitting"
-        elif at_full_radius and patience is not None and epoch - self.best >= patience:
+        elif at_full_radius and patience is not None and waited >= patience:
             self.ending = "patience"
         return seen, overfits
 
@@ -77,12 +81,18 @@ class Selection:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return what :meth:`restore` needs: tensors, and the rest as JSON can say it."""
-        about = {"best": self.best, "highest": self._highest, "ending": self.ending}
+        about = {
+            "best": self.best,
+            "highest": self._highest,
+            "before_full_radius": self._before_full_radius,
+            "ending": self.ending,
+        }
         return {f"best.{name}": value for name, value in self._weights.items()}, about
 
     def restore(self, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
         """Go on from what :meth:`state` returned; ``tensors`` may hold others, too."""
         self.best, self._highest, self.ending = about["best"], about["highest"], about["ending"]
+        self._before_full_radius = about["before_full_radius"]
         self._weights = {
             name.removeprefix("best."): tensor.clone()
             for name, tensor in tensors.items()

@@ -6,6 +6,7 @@ while that under several falls to nothing ("catastrophic overfitting", Wong et a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from robustify.answers import BATCH_SIZE, device_of, pixels
-from robustify.errors import InputError
-from robustify.limits import require_at_least, require_reach, require_relative_step
+from robustify.errors import InputError, shown
+from robustify.limits import is_number, require_at_least, require_reach, require_relative_step
 from robustify.machine.devices import full_precision
 from robustify.maximisers import Maximiser, ProjectedGradient, SteepestAscent
 from robustify.modes import evaluation_mode
@@ -70,8 +71,14 @@ class Watch:
             value = getattr(self, name)
             if value is not None:
                 require_at_least(1, **{f"watch.{name}": value})
-        if not 0 < self.threshold < 1:
-            raise InputError(f"watch.threshold is {self.threshold}; it must be in (0, 1)")
+        if not is_number(self.threshold) or not 0 < self.threshold < 1:
+            raise InputError(f"watch.threshold is {shown(self.threshold)}; it must be in (0, 1)")
+        if self.epsilon is not None and not (
+            is_number(self.epsilon) and 0 < self.epsilon < math.inf
+        ):
+            raise InputError(
+                f"watch.epsilon is {shown(self.epsilon)}; it must be a finite number > 0"
+            )
         require_relative_step(self.relative_step, name="watch.relative_step")
         require_reach(self.steps, self.relative_step, of="watch")
 

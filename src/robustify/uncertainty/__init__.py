@@ -22,7 +22,7 @@ from robustify.uncertainty.directions import finite_direction, scaled_to_one
 from robustify.uncertainty.l1 import L1Ball
 from robustify.uncertainty.l2 import L2Ball
 from robustify.uncertainty.linf import LinfBall
-from robustify.uncertainty.norm_ball import NormBall
+from robustify.uncertainty.norm_ball import NormBall, room_of
 from robustify.uncertainty.point import Point
 from robustify.uncertainty.tangent import TangentBall
 
@@ -41,6 +41,7 @@ __all__ = [
     "make_uncertainty_set",
     "perturbation_norm",
     "require_radius_in_box",
+    "room_of",
     "scaled_to_one",
 ]
 

@@ -48,7 +48,10 @@ class UncertaintySet(ABC):
 
     @abstractmethod
     def sample(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return a random point of U(x) for every x, shape (N, ...)."""
+        """Return a random point of U(x) for every x, shape (N, ...).
+
+        Uniform where the set lies inside the pixel box; what would lie outside is moved to its border.
+        """
 
     def for_examples(self, indices: Tensor) -> UncertaintySet:
         """Return the set of these training examples, int64, shape (N,); mostly the same for all."""

@@ -6,12 +6,17 @@ import torch
 from torch import Tensor
 
 
-def scaled_to_one(gradient: Tensor) -> Tensor:
-    """Return each row, shape (N, D), divided by its largest magnitude; slopes that are infinite or no number as in :func:`finite_direction`."""
+def scaled_to_one(gradient: Tensor, *, room: Tensor | None = None) -> Tensor:
+    """Return each row divided by its largest magnitude; slopes that are infinite or no number as in :func:`finite_direction`.
+
+    Args:
+        gradient: shape (N, D).
+        room: how far each pixel can move along it, shape (N, D); an infinite slope counts only where there is some.
+    """
     # squares of small float32 gradients underflow, so bring the largest entry to 1 first
     largest = gradient.abs().amax(dim=1, keepdim=True)
     if not bool(largest.isfinite().all()):
-        gradient = finite_direction(gradient)
+        gradient = finite_direction(gradient if room is None else gradient.where(room > 0, 0))
         largest = gradient.abs().amax(dim=1, keepdim=True)
     return gradient / largest.where(largest > 0, torch.ones_like(largest))
 

@@ -26,7 +26,8 @@ class L2Ball(NormBall):
         room = room_of(gradient, x)
         # the box is no longer than that, and the square of a longer step might be beyond all numbers
         length = min(length, room.shape[1] ** 0.5)
-        return gradient.sign() * _fill_to_norm(scaled_to_one(gradient).abs(), room, length)
+        slope = scaled_to_one(gradient, room=room).abs()
+        return gradient.sign() * _fill_to_norm(slope, room, length)
 
     def _shrink(self, offset: Tensor, room: Tensor) -> Tensor:
         clipped = torch.minimum(offset, room)

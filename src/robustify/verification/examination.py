@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -91,13 +92,15 @@ def examine(
         seed: of the attacks' starts and of the noise.
 
     Raises:
-        InputError: if images aren't in [0, 1], labels aren't classes of the net, it or the source is of half precision, or
+        InputError: if there is no ball, images aren't in [0, 1], labels aren't classes of the net, it or the source is of half precision, or
             the source has other classes.
     """
     require_tensors(images=images, labels=labels)
     require_seed(seed)
     if len(images) == 0:
         raise InputError("there are no images to examine; give at least one")
+    if not balls:
+        raise InputError("there are no balls to attack in; give at least one")
     require_at_least(2, steps=steps)
     require_share(largest_share_of_zero_gradients=largest_share_of_zero_gradients)
     in_box = [ball_in_box(ball) for ball in balls]
@@ -124,7 +127,9 @@ def examine(
         gradients_leave_nothing_out(*inspected.slopes_at_random()),
     ]
     if source is not None:
-        source = source.to(device_of(net))
+        if device_of(source) != device_of(net):
+            # the caller's own stays where it is
+            source = copy.deepcopy(source).to(device_of(net))
         verdict = inspected.source_verdict(source, largest_share_of_zero_gradients)
         verdicts.append(verdict)
         source = source if verdict.passed else None

@@ -75,6 +75,11 @@ def verify(
         raise InputError(f"plan is {shown(plan)}; it must be a Plan, as make_plan makes them")
     if len(images) == 0:
         raise InputError("there are no images to verify with; the set is empty")
+    # the first of both are taken, whatever is left of either
+    if labels.shape != (len(images),):
+        raise InputError(
+            f"labels are {labels.dtype} of shape {tuple(labels.shape)}; they must be {len(images)}, one an image"
+        )
     for ball in (*plan.every_ball(), *plan.examined):
         require_radius_in_box(ball, images[0].numel())
     images, labels = images[: plan.images], labels[: plan.images]

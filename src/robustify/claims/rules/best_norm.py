@@ -75,7 +75,7 @@ CLAIM = Claim(
     "The l∞ net is the best robust net, on the stored set and under new attacks.",
     f"The stored set counts if in every seed the l∞ net has more right than every other robust net, McNemar's p < {SIGNIFICANCE}, by example and, "
     "where it is stored, by image; it is undecided where the l∞ net is ahead on average, but no more than by chance; "
-    "new attacks count if its mean accuracy under one l∞ step is the highest of the robust nets at every ε, and in each seed at more than half of them. "
+    "new attacks count if its mean accuracy under one l∞ step is the highest of the robust nets at every ε, and at more than half of them in every single seed. "
     "Radii of different norms aren't matched, so a lead may be that of the larger ball.",
     linf_is_best,
 )

@@ -71,7 +71,7 @@ CLAIM = Claim(
     "C3",
     "New adversarial examples are harder to make, for every norm trained on, even with l∞ attacks.",
     "A net counts if its mean accuracy under one l∞ step on its own weights is above both the baseline's and "
-    "the control's at every ε of the sweep, and in each seed at more than half of them. Steps stay in the pixel box, which Eq. 2 by itself doesn't ask "
+    "the control's at every ε of the sweep, and at more than half of them in every single seed. Steps stay in the pixel box, which Eq. 2 by itself doesn't ask "
     "for; without it, more of a step would be left.",
     harder_to_attack,
 )

@@ -30,7 +30,7 @@ def recovers_the_set(summary: Mapping[str, Any], details: Mapping[str, Any]) -> 
             test["only_first"] > test["only_second"] and test["p_value"] < SIGNIFICANCE
             for test in by_image
         )
-        unlike = not better and _starts_elsewhere(details["nets"], net)
+        unlike = ours < control and _starts_elsewhere(details["nets"], net)
         images = ", ".join(f"{test['images']:,}" for test in by_image)
         found.append(
             Finding(
