@@ -77,8 +77,19 @@ def test_where_nothing_was_verified_the_list_is_empty(tmp_path: Path) -> None:
 def test_an_entry_has_what_was_run_and_null_for_the_rest(tmp_path: Path) -> None:
     store(tmp_path, "mnist", "linf_strong", STRONG)
     # what is projected gradient says the attack, not its name
-    attacks = {**ATTACKS, "long": {**ATTACKS["pgd_20"], "steps": 50}, "pgd_ce": {"name": "apgd_ce"}}
-    rows = [row("l1", 2.0, "pgd_20", 0.5), row("l1", 2.0, "long", 0.25)]
+    attacks = {
+        "pgd_20": ATTACKS["pgd_20"],
+        "one_step": {**ATTACKS["pgd_20"], "steps": 50},
+        "fgsm": ATTACKS["one_step"],
+        "random_step": {**ATTACKS["one_step"], "random_start": True},
+        "pgd_ce": {"name": "apgd_ce"},
+    }
+    rows = [
+        row("l1", 2.0, "pgd_20", 0.5),
+        row("l1", 2.0, "one_step", 0.25),
+        row("l1", 2.0, "fgsm", 0.75),
+        row("l1", 2.0, "random_step", 0.875),
+    ]
     other = verification(*rows, row("l1", 2.0, "pgd_ce", 0.125), attacks=attacks)
     store(tmp_path, "cifar", "mine", other)
     mine, strong = run(tmp_path, tmp_path / "verification.json")
@@ -98,7 +109,7 @@ def test_an_entry_has_what_was_run_and_null_for_the_rest(tmp_path: Path) -> None
     # no row sums them up
     assert mine["all_attacks_accuracy"] == 0.125
     assert (mine["fgsm_accuracy"], mine["pgd_accuracy"], mine["autoattack_accuracy"]) == (
-        None,
+        0.75,
         0.25,
         None,
     )

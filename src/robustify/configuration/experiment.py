@@ -118,7 +118,7 @@ class Experiment(Strict):
             if name not in self.nets:
                 yield (
                     f"paper.nets.{name}",
-                    f"is no net of the experiment; known: {', '.join(self.nets)}",
+                    f"is no net of the experiment; known: {', '.join(self.nets)}; null leaves it out",
                 )
         twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
         if twice:

@@ -19,7 +19,6 @@ from robustify.verified_results.commands import (
 from robustify.verified_results.entries import BALL, Entries, Key, ball_of, name_of
 
 FILE = "full_verification.json"
-_ONE_STEP = "one_step"
 _QUICK = "quick"
 _KEYS = {
     "images",
@@ -115,22 +114,26 @@ def _read(path: Path) -> dict[str, Any]:
 def _of_ball(found: Mapping[str, Any], norm: str, epsilon: float) -> dict[str, Any]:
     own = [row for row in found["measured"] if ball_of(row) == (norm, epsilon)]
     accuracies = {row["attack"]: row["accuracy"] for row in own}
-    several = [accuracies[name] for name in _projected_gradient(found) if name in accuracies]
+    one, several = (
+        [accuracies[name] for name in _projected_gradient(found, alone) if name in accuracies]
+        for alone in (True, False)
+    )
     return {
         "clean_accuracy": own[0]["clean_accuracy"],
-        "fgsm_accuracy": accuracies.get(_ONE_STEP),
+        "fgsm_accuracy": min(one, default=None),
         "pgd_accuracy": min(several, default=None),
         "autoattack_accuracy": accuracies.get(AUTOATTACK),
         "seconds": round(sum(row.get("seconds", 0.0) for row in own), 1),
     }
 
 
-def _projected_gradient(found: Mapping[str, Any]) -> list[str]:
-    """Return the attacks that are projected gradient of more than one step, whatever they are called."""
+def _projected_gradient(found: Mapping[str, Any], alone: bool) -> list[str]:
+    """Return the attacks that are one step of projected gradient from the image, or the other ones, whatever they are called."""
     return [
         name
         for name, options in found["attacks"].items()
-        if options["name"] == "pgd" and options.get("steps") != 1
+        if options["name"] == "pgd"
+        and (options.get("steps") == 1 and options.get("random_start") is False) == alone
     ]
 
 
