@@ -17,11 +17,9 @@ at least one, multiplied where it is less (a softmax of tiny logits is flat to t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,11 +35,11 @@ from robustify.gradients import gradient_of
 from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.measurement.accuracies import predict
+from robustify.measurement.lockstep import in_lockstep
 from robustify.modes import evaluation_mode
 from robustify.validity import checked_logits, outputs_are_finite
 
 Array = npt.NDArray[Any]
-Result = TypeVar("Result")
 
 # a lead, relative to the range of the logits: the nearest flips are near-ties, which could fall the other way in another
 # batch or library
@@ -136,7 +134,7 @@ def smallest_perturbations(
                 _scales(logits)[owner[chosen].cpu()].to(device),
                 targets is not None,
             )
-            solved += _side_by_side(
+            solved += in_lockstep(
                 [
                     partial(_search, clean=clean, search_steps=search_steps, iterations=iterations)
                     for clean in passes.flat
@@ -282,54 +280,6 @@ def _ranges(logits: Tensor) -> Tensor:
 def _scales(logits: Tensor) -> Tensor:
     """Return by what each image's logits are multiplied, shape (N,)."""
     return 1 / _ranges(logits).clamp(_LEAST_RANGE, 1.0)
-
-
-def _side_by_side(
-    tasks: Sequence[Callable[[Evaluate], Result]],
-    evaluate_all: Callable[[Sequence[int], Sequence[Array]], list[_Value]],
-) -> list[Result]:
-    """Run every task in a thread of its own and answer what they ask for together, round by round.
-
-    A round waits until every task still running has asked, so which points share a pass depends
-    on nothing but the tasks.
-    """
-    asked: SimpleQueue[tuple[int, Array | None]] = SimpleQueue()
-    answers: list[SimpleQueue[_Value | None]] = [SimpleQueue() for _ in tasks]
-
-    def ask(row: int, point: Array) -> _Value:
-        asked.put((row, point.copy()))
-        answer = answers[row].get()
-        if answer is None:
-            raise RuntimeError("the attack was stopped")
-        return answer
-
-    def work(row: int) -> Result:
-        try:
-            return tasks[row](partial(ask, row))
-        finally:
-            asked.put((row, None))
-
-    with ThreadPoolExecutor(len(tasks)) as pool:
-        try:
-            futures = [pool.submit(work, row) for row in range(len(tasks))]
-            running = len(tasks)
-            while running:
-                round_ = sorted((asked.get() for _ in range(running)), key=lambda pair: pair[0])
-                waiting = [(row, point) for row, point in round_ if point is not None]
-                running = len(waiting)
-                if waiting:
-                    rows, points = zip(*waiting, strict=True)
-                    for row, value in zip(rows, evaluate_all(rows, points), strict=True):
-                        answers[row].put(value)
-        except BaseException as error:
-            for answer in answers:
-                answer.put(None)
-            if isinstance(error, RuntimeError) and "start new thread" in str(error):
-                raise InputError(
-                    f"the system doesn't allow {len(tasks)} threads, one a pair of image and class; lower batch_size"
-                ) from error
-            raise
-        return [future.result() for future in futures]
 
 
 def _wrong_classes(
