@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from robustify.attacks.apgd import _Images, _Momentum, _Sparse, _State
+from robustify.attacks.apgd_search import Attacked, State, _Momentum, _Sparse
 from robustify.attacks.base import Ascent
 from robustify.uncertainty import L1Ball, LinfBall
 
 
-def begun(search: _Momentum | _Sparse, images: int) -> _State:
+def begun(search: _Momentum | _Sparse, images: int) -> State:
     """A climb that begins on images of ten pixels, one of which it has moved so far."""
     clean = torch.full((images, 1, 2, 5), 0.5)
     start = clean.clone()
@@ -18,7 +18,7 @@ def begun(search: _Momentum | _Sparse, images: int) -> _State:
     index = torch.arange(images)
     labels = torch.zeros(images, dtype=torch.int64)
     ascent = Ascent(torch.zeros(images, 2), torch.zeros(images), torch.ones_like(clean))
-    return search.begin(_Images(index, clean, labels, labels), start, ascent)
+    return search.begin(Attacked(index, clean, labels, labels), start, ascent)
 
 
 def test_checkpoints_come_where_the_paper_has_them() -> None:
