@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,8 +48,10 @@ run()
 def test_after_a_refused_or_stopped_run_the_next_one_begins(tmp_path: Path) -> None:
     project = Project(tmp_path)
     told = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=project.folder, capture_output=True, text=True
-    )
+        [sys.executable, "-c", SCRIPT], cwd=project.folder, capture_output=True, text=True,
+        # by itself it would be the store of whoever runs the tests
+        env={**os.environ, "MLFLOW_TRACKING_URI": project.store},
+    )  # fmt: skip
     outcomes = [line for line in told.stdout.splitlines() if line.startswith("OUTCOME")]
     assert len(outcomes) == 3, told.stdout[-3000:] + told.stderr[-3000:]
     assert "seed" in outcomes[0]
