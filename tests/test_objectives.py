@@ -229,6 +229,19 @@ def test_beta_times_the_penalty_is_added(
     assert added > 1e-3
 
 
+def test_the_worst_input_is_that_of_the_plain_loss_where_labels_are_smoothed(generator) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(6, 2)).double()
+    x, labels = torch.full((4, 1, 2, 3), 0.5).double(), torch.tensor([0, 1, 0, 1])
+    net[1].bias.data = torch.tensor([9.0, -9.0])
+    smoothed = make("worst_case", {"name": "linf", "radius": 0.1}, label_smoothing=0.5)
+    worst = smoothed.worst_input(net, x, labels, generator)
+    # surer than smoothed labels ask for, of the first class: the smoothed loss would rise on the way to still surer answers
+    away = (net[1].weight[1] - net[1].weight[0]).sign().detach().view(1, 1, 2, 3)
+    expected = x + 0.1 * torch.where(labels == 0, 1, -1).view(4, 1, 1, 1) * away
+    torch.testing.assert_close(worst, expected)
+
+
 def normalised_net(kind: str) -> nn.Sequential:
     """A smooth net that normalises by the statistics of its batch, layer or image."""
     torch.manual_seed(5)
@@ -357,6 +370,13 @@ def test_the_operator_norm_refuses_batch_normalisation() -> None:
     for net in (make_net("airbench"), make_net("mnist_convnet", input_batch_norm=True)):
         with pytest.raises(InputError, match="batch normalisation"):
             penalised.check(net)
+
+
+def test_the_operator_norm_refuses_padding_that_it_has_no_norm_of() -> None:
+    for options in ({"padding": "same"}, {"padding": 1, "padding_mode": "reflect"}):
+        net = nn.Sequential(nn.Conv2d(1, 2, 3, **options), nn.Flatten(), nn.Linear(32, 4))
+        with pytest.raises(InputError, match="zero padding by numbers"):
+            make("operator_norm").check(net)
 
 
 PASSES = {

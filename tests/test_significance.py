@@ -43,6 +43,36 @@ def test_the_interval_is_scipys_bootstrap_over_images() -> None:
     assert found.interval == pytest.approx((peer.low, peer.high), abs=0.0075)
 
 
+def test_examples_of_one_image_are_drawn_together_as_in_scipys_bootstrap() -> None:
+    generator = np.random.default_rng(4)
+    # images of one to three examples, which go together: as many independent examples would say more
+    leads, sizes = generator.integers(-1, 2, 60), generator.integers(1, 4, 60)
+    sources = np.repeat(generator.permutation(60), sizes)
+    first = np.repeat(leads >= 0, sizes)
+    second = np.repeat(leads <= 0, sizes)
+    shuffled = generator.permutation(len(sources))
+    found = compare(
+        first[shuffled],
+        second[shuffled],
+        generator=np.random.default_rng(0),
+        sources=sources[shuffled],
+        resamples=50_000,
+    )
+    assert found.difference == pytest.approx((leads * sizes).sum() / sizes.sum())
+    peer = bootstrap(
+        (leads * sizes, sizes),
+        lambda totals, counts, axis: totals.sum(axis) / counts.sum(axis),
+        paired=True,
+        method="percentile",
+        n_resamples=50_000,
+        rng=1,
+    ).confidence_interval
+    assert found.interval == pytest.approx((peer.low, peer.high), abs=0.005)
+    apart = compare(first, second, generator=np.random.default_rng(0))
+    width, independent = np.diff(found.interval)[0], np.diff(apart.interval)[0]
+    assert width > 1.2 * independent
+
+
 def test_the_interval_of_many_images_is_the_normal_one() -> None:
     differences = np.array([1] * 300 + [-1] * 200 + [0] * 9500)
     low, high = bootstrap_interval(
@@ -87,6 +117,8 @@ def test_bad_values_are_refused() -> None:
     right = np.array([True, False])
     with pytest.raises(InputError, match="same images"):
         compare(right, right[:1], generator=generator)
+    with pytest.raises(InputError, match="2 examples and sources of 3"):
+        compare(right, right, generator=generator, sources=np.arange(3))
     with pytest.raises(InputError, match="same images"):
         compare(right[:0], right[:0], generator=generator)
     with pytest.raises(InputError, match="confidence is 1"):

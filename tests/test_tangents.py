@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
+from robustify.checks.parameters import experiments_of
 from robustify.errors import InputError
 from robustify.nets import make_net
+from robustify.pipelines.objectives.pipeline import create_pipeline
 from robustify.tangents import TangentPlanes, clipping_loss, nearest_neighbours
 from robustify.uncertainty import TangentBall, make_uncertainty_set
+
+from .test_configuration import load
 
 
 def pictures(count: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
@@ -121,6 +127,15 @@ def test_what_clipping_takes_off_the_plane() -> None:
     assert losses["grey"]["off_plane"] == pytest.approx(0, abs=1e-3)
     assert 0.3 < losses["black"]["clipped_length"] < 0.95
     assert 0.2 < losses["black"]["off_plane"] < 0.95
+
+
+def test_nothing_is_said_of_clipping_where_steps_are_unclipped() -> None:
+    for step, measured in (("literal", 1), ("unclipped", 0)):
+        parameters = copy.deepcopy(load("base"))
+        parameters["mnist"]["objectives"]["nets"]["tangent"]["uncertainty_set"]["step"] = step
+        mnist = experiments_of(parameters)["mnist"]
+        nodes = [node.short_name for node in create_pipeline("mnist", mnist).nodes]
+        assert sum("measure_clipping" in name for name in nodes) == measured
 
 
 def test_steps_that_go_nowhere_lose_nothing_to_clipping() -> None:

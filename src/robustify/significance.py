@@ -27,7 +27,7 @@ class PairedComparison:
         only_first: images that only the first net has right.
         only_second: images that only the second net has right.
         difference: accuracy of the first net less that of the second, a share.
-        interval: bootstrap interval of the difference.
+        interval: bootstrap interval of the difference, over images.
         confidence: of the interval.
         p_value: of McNemar's exact test, two-sided: how likely a split at least as uneven of the
             images that exactly one net has right would be if either were as likely to have it.
@@ -47,6 +47,7 @@ def compare(
     second: Right,
     *,
     generator: np.random.Generator,
+    sources: npt.NDArray[Any] | None = None,
     confidence: float = 0.95,
     resamples: int = 10_000,
 ) -> PairedComparison:
@@ -56,6 +57,8 @@ def compare(
         first: whether the first net has each image right, bool, shape (N,).
         second: whether the second net has it, bool, shape (N,).
         generator: draws the bootstrap's samples.
+        sources: of examples, the image that each was made of, see :func:`bootstrap_interval`; the p-value takes
+            them for independent all the same, :func:`by_image` doesn't.
         confidence: of the interval, in (0, 1).
         resamples: of the bootstrap, at least 100.
 
@@ -76,6 +79,7 @@ def compare(
         interval=bootstrap_interval(
             first.astype(np.int64) - second,
             generator=generator,
+            sources=sources,
             confidence=confidence,
             resamples=resamples,
         ),
@@ -135,23 +139,27 @@ def bootstrap_interval(
     differences: npt.NDArray[Any],
     *,
     generator: np.random.Generator,
+    sources: npt.NDArray[Any] | None = None,
     confidence: float = 0.95,
     resamples: int = 10_000,
 ) -> tuple[float, float]:
-    """Return the percentile bootstrap's interval of a mean over images (Efron, 1979).
+    """Return the percentile bootstrap's interval of a mean over images, or over examples made of them (Efron, 1979).
 
-    Differences of nets take few values, and to draw images with replacement is to draw how many of
-    them have each value: one multinomial draw a sample.
+    Images are drawn with replacement, each with all of its examples, for those of one image aren't
+    independent. Differences of nets take few values, and to draw images is to draw how many of them
+    have each: one multinomial draw a sample.
 
     Args:
-        differences: of each image, e.g. whether the first net has it right less whether the second
-            has, or the mean of that over several seeds; shape (N,).
+        differences: of each image or example, e.g. whether the first net has it right less whether the
+            second has, or the mean of that over several seeds; shape (N,).
         generator: draws the samples.
+        sources: the image that each example was made of, shape (N,); every entry is an image of its own if left out.
         confidence: of the interval, in (0, 1).
         resamples: number of samples, at least 100.
 
     Raises:
-        ValueError: if there are no images, a difference isn't finite or a number is out of range.
+        ValueError: if there are no images, a difference isn't finite, sources aren't those of the examples, or a number is
+            out of range.
     """
     _require_confidence(confidence)
     require_at_least(100, resamples=resamples)
@@ -159,9 +167,17 @@ def bootstrap_interval(
         raise InputError("the mean over no images is undefined")
     if not np.isfinite(differences).all():
         raise InputError("differences hold what is no finite number; each image must have one")
-    values, counts = np.unique(differences, return_counts=True)
-    images = len(differences)
-    means = generator.multinomial(images, counts / images, size=resamples) @ values / images
+    sources = np.arange(len(differences)) if sources is None else sources
+    if sources.shape != differences.shape:
+        raise InputError(
+            f"there are {len(differences)} examples and sources of {len(sources)}; each example must have one"
+        )
+    image_of_example = np.unique(sources, return_inverse=True)[1]
+    each = np.bincount(image_of_example, weights=differences), np.bincount(image_of_example)
+    (totals, sizes), counts = np.unique(np.stack(each), axis=1, return_counts=True)
+    images = int(counts.sum())
+    drawn = generator.multinomial(images, counts / images, size=resamples)
+    means = (drawn @ totals) / (drawn @ sizes)
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)

@@ -131,6 +131,22 @@ def test_a_state_of_something_else_is_refused(five_classes: Problem) -> None:
             evaluate(five_classes, Stepwise(), state=other)
 
 
+def test_a_state_of_weaker_attacks_is_refused(five_classes: Problem) -> None:
+    weak = evaluate(five_classes, AutoAttack([Pgd(steps=1)])).state
+    with pytest.raises(InputError, match=r"has run pgd with .*'steps': '1'.* has .*'steps': '9'"):
+        evaluate(five_classes, AutoAttack([Pgd(steps=9)]), state=weak)
+
+
+def test_a_state_of_other_images_that_are_as_right_is_refused(five_classes: Problem) -> None:
+    state = evaluate(five_classes, Stepwise()).state
+    images = five_classes.images.clone()
+    images[0, 0, 0, 0] ^= 1
+    moved = replace(five_classes, images=images)
+    assert torch.equal(evaluate(moved, Stepwise()).state.standing["clean"], state.standing["clean"])
+    with pytest.raises(InputError, match="another net, images or labels"):
+        evaluate(moved, Stepwise(), state=state)
+
+
 def test_a_state_of_another_net_or_of_other_labels_is_refused(five_classes: Problem) -> None:
     state = evaluate(five_classes, Stepwise()).state
     shifted = replace(five_classes, labels=(five_classes.labels + 1) % 5)

@@ -69,6 +69,23 @@ def test_scale_and_offset_of_the_logits_change_no_distance(scale: float, offset:
     torch.testing.assert_close(found.norm, distance, rtol=5e-3, atol=0)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+@pytest.mark.parametrize("low", [-1e4, -1e9, float(torch.finfo(torch.float32).min)])
+def test_a_class_that_is_switched_off_changes_no_distance(low: float, scale: float) -> None:
+    # of three classes the last can't win, as where a head of many classes is masked
+    net = LinearNet(12, 3)
+    two = binary_net().float()
+    x = 0.5 + 0.1 * (torch.rand(10, 3, 2, 2) - 0.5)
+    two.linear.bias.data[0] -= slope_and_margin(two, x)[1].min() - 0.3
+    slope, margin = slope_and_margin(two, x)
+    net.linear.weight.data = torch.cat([scale * two.linear.weight.data, torch.zeros(1, 12)])
+    net.linear.bias.data = torch.cat([scale * two.linear.bias.data, torch.tensor([low])])
+    found = smallest_perturbations(net, x, torch.zeros(len(x), dtype=torch.int64))
+    assert found.found.all()
+    distance = (margin / slope.norm()).double()
+    torch.testing.assert_close(found.norm, distance, rtol=5e-3, atol=0)
+
+
 def test_with_the_box_in_the_way_it_solves_the_quadratic_programme() -> None:
     net = binary_net()
     x = right_images(net, torch.rand(40, 3, 2, 2, dtype=torch.float64).round())

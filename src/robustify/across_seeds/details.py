@@ -106,7 +106,7 @@ def best_on_stored_set(
     return {
         net: [
             {
-                **asdict(compare(right[BEST], right[net], generator=generator)),
+                **asdict(compare(right[BEST], right[net], generator=generator, sources=images)),
                 "by_image": by_image(right[BEST], right[net], images),
             }
             for right, images in zip(rights, sources, strict=True)

@@ -49,13 +49,16 @@ def summarise(
         },
         "tests": {
             "test_set": {
-                net: _against(BASELINE, net, on_test_set, generator, same_images=True)
+                net: {
+                    **_against(BASELINE, net, on_test_set, generator),
+                    "interval": _interval(BASELINE, net, on_test_set, generator),
+                }
                 for net in nets
                 if net != BASELINE
             },
             "adversarial_set": {
                 net: {
-                    **_against(CONTROL, net, on_stored_set, generator, same_images=False),
+                    **_against(CONTROL, net, on_stored_set, generator, sources),
                     "by_image": [
                         by_image(right[net], right[CONTROL], source)
                         for right, source in zip(on_stored_set, sources, strict=True)
@@ -73,18 +76,21 @@ def _against(
     net: str,
     rights: Sequence[Mapping[str, Right]],
     generator: np.random.Generator,
-    *,
-    same_images: bool,
+    sources: Sequence[npt.NDArray[Any] | None] | None = None,
 ) -> dict[str, Any]:
-    each = [compare(right[net], right[other], generator=generator) for right in rights]
-    found: dict[str, Any] = {
+    each = [
+        compare(right[net], right[other], generator=generator, sources=source)
+        for right, source in zip(rights, sources or [None] * len(rights), strict=True)
+    ]
+    return {
         "versus": other,
         "difference": over_seeds([comparison.difference for comparison in each]),
         "by_seed": [asdict(comparison) for comparison in each],
     }
-    if same_images:
-        differences = sum(right[net].astype(np.int64) - right[other] for right in rights)
-        found["interval"] = bootstrap_interval(
-            np.asarray(differences) / len(rights), generator=generator
-        )
-    return found
+
+
+def _interval(
+    other: str, net: str, rights: Sequence[Mapping[str, Right]], generator: np.random.Generator
+) -> tuple[float, float]:
+    differences = sum(right[net].astype(np.int64) - right[other] for right in rights)
+    return bootstrap_interval(np.asarray(differences) / len(rights), generator=generator)

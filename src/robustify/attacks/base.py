@@ -56,6 +56,11 @@ class Attack(ABC):
         """Return the attacks that it runs one after the other on this set; mostly itself alone."""
         return (self,)
 
+    def options(self) -> dict[str, str]:
+        """Return its class and its options, as text: two attacks of equal options on one net do the same."""
+        options = {name: repr(value) for name, value in vars(self).items()}
+        return {"kind": type(self).__qualname__, **options}
+
     def require_classes(self, classes: int) -> None:
         """Refuse a net of too few classes for the loss.
 

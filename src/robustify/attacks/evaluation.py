@@ -19,6 +19,7 @@ from robustify.errors import InputError, shown
 from robustify.limits import require_seed
 from robustify.machine.devices import full_precision
 from robustify.modes import evaluation_mode
+from robustify.storage import tensors_sha256
 from robustify.uncertainty import UncertaintySet, perturbation_norm, require_radius_in_box
 from robustify.validity import checked_logits, outputs_are_finite
 
@@ -37,6 +38,8 @@ class AttackState:
         norm: name of the uncertainty set.
         radius: of the set, in pixel units of the [0, 1] scale.
         seed: of all that is random.
+        net_and_data: SHA-256 of the net's weights, the images and their labels.
+        options: of each finished attack, by its name.
         standing: after ``clean`` and after each finished attack, in the order they ran, which
             images are still classified right, bool, shape (N,).
         adversarial: verified examples, float32, shape (M, C, H, W).
@@ -48,6 +51,8 @@ class AttackState:
     norm: str
     radius: float
     seed: int
+    net_and_data: str
+    options: dict[str, dict[str, str]]
     standing: dict[str, Tensor]
     adversarial: Tensor
     source: Tensor
@@ -186,6 +191,8 @@ class _Setting:
             norm=self.uncertainty_set.name,
             radius=self.uncertainty_set.radius,
             seed=seed,
+            net_and_data=net_and_data_sha256(*chosen),
+            options={},
             standing={CLEAN: right},
             adversarial=torch.empty((0, *self.images.shape[1:])),
             source=torch.empty(0, dtype=torch.int64),
@@ -218,6 +225,7 @@ class _Setting:
                     self.on_progress(Progress(attack.name, done, len(targets), remaining))
         return replace(
             state,
+            options={**state.options, attack.name: attack.options()},
             standing={**state.standing, attack.name: standing},
             adversarial=torch.cat(adversarial),
             source=torch.cat(source),
@@ -262,6 +270,12 @@ def lies_inside(candidates: Tensor, x: Tensor, uncertainty_set: UncertaintySet) 
     return in_box & (length <= uncertainty_set.radius * (1 + TOLERANCE) + rounding)
 
 
+def net_and_data_sha256(net: nn.Module, images: Tensor, labels: Tensor) -> str:
+    """Return the SHA-256 of a net's weights and buffers, the images and their labels."""
+    weights = {f"net.{name}": value for name, value in net.state_dict().items()}
+    return tensors_sha256({**weights, "images": images, "labels": labels})
+
+
 def _pixels(images: Tensor) -> Tensor:
     return images.float() / 255 if images.dtype == torch.uint8 else images.float()
 
@@ -279,12 +293,15 @@ def _check(state: AttackState, begun: AttackState, parts: tuple[Attack, ...]) ->
         raise InputError(
             f"attack state has (norm, radius, seed, images) {stored}; this attack has {wanted}"
         )
-    if not torch.equal(state.standing[CLEAN], begun.standing[CLEAN]):
-        raise InputError(
-            "attack state has other images right before any attack than the net has now; it is of another net, images or labels"
-        )
+    if state.net_and_data != begun.net_and_data:
+        raise InputError("attack state is of another net, images or labels")
     finished, order = list(state.standing)[1:], [part.name for part in parts]
     if finished != order[: len(finished)]:
         raise InputError(
             f"attack state has run {', '.join(finished)}; this attack runs {', '.join(order)}"
         )
+    for part in parts[: len(finished)]:
+        if state.options.get(part.name) != part.options():
+            raise InputError(
+                f"attack state has run {part.name} with {state.options.get(part.name)}; this attack has {part.options()}"
+            )

@@ -15,7 +15,12 @@ from robustify.limits import require_at_least
 from robustify.machine.devices import full_precision
 from robustify.measurement.accuracies import predict
 from robustify.modes import evaluation_mode
-from robustify.uncertainty import NormBall, UncertaintySet, perturbation_norm
+from robustify.uncertainty import (
+    NormBall,
+    UncertaintySet,
+    perturbation_norm,
+    require_radius_in_box,
+)
 from robustify.validity import require_measurable
 
 
@@ -74,7 +79,8 @@ def attack(
 
     Raises:
         ValueError: if there are no images or no sets, pixels or labels are out of range, an output isn't finite, the net gives
-            the probabilities of a softmax or sigmoids or computes in half precision, or a name isn't that of its set, or of no ball.
+            the probabilities of a softmax or sigmoids or computes in half precision, a name isn't that of its set, or of no ball, or
+            a radius reaches beyond the pixel box.
     """
     require_at_least(1, batch_size=batch_size)
     if not uncertainty_sets:
@@ -87,6 +93,10 @@ def attack(
                 f"uncertainty_sets[{name!r}] is a set named {uncertainty_set.name!r}; use that name"
             )
     require_measurable(net, images, labels, attacked=True, batch_size=batch_size)
+    for name, uncertainty_set in uncertainty_sets.items():
+        require_radius_in_box(
+            uncertainty_set, images[0].numel(), name=f"uncertainty_sets[{name!r}].radius"
+        )
     device = device_of(net)
     found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in uncertainty_sets}
     with evaluation_mode(net), full_precision():

@@ -10,8 +10,9 @@ them. A batch of another size changes the last bits of their float32 sums, which
 the search over c amplify: norms of sixteen MNIST images, attacked together and one by one, differed
 by up to 0.3 %.
 
-Of the logits only what tells classes apart counts: J is taken of logits whose range over the classes of the clean image is
+Of the logits only what tells classes apart counts: J is taken of logits whose spread over the classes of the clean image is
 at least one, multiplied where it is less (a softmax of tiny logits is flat to the last bit, and no c would flip the label).
+Classes that a net has switched off, by logits far below all others, have no part in that spread.
 """
 
 from __future__ import annotations
@@ -41,13 +42,15 @@ from robustify.validity import checked_logits, outputs_are_finite
 
 Array = npt.NDArray[Any]
 
-# a lead, relative to the range of the logits: the nearest flips are near-ties, which could fall the other way in another
-# batch or library
+# a lead, relative to the spread of the clean image's logits: the nearest flips are near-ties, which could fall the other way
+# in another batch or library
 TIE = 1e-4
-# and at least so many of the spacings between floating-point numbers of the largest logit's size
+# and at least so many of the spacings between floating-point numbers of the two logits' size
 _SPACINGS = 4
-# what is smaller counts as no range at all: float32 holds its inverse, and that of logits a million times larger elsewhere
-_LEAST_RANGE = 1e-30
+# a class so many times as far below the likeliest as the runner-up is has no part in the spread
+_SWITCHED_OFF = 100.0
+# what is smaller counts as no spread at all: float32 holds its inverse, and that of logits a million times larger elsewhere
+_LEAST_SPREAD = 1e-30
 # from one trial value of c to the next while no label flips
 _SHRINK = 4.0
 _STEPS_TO_FLIP = 12
@@ -119,6 +122,7 @@ def smallest_perturbations(
         pairs = _wrong_classes(net, x, y, targets, candidates, batch_size)
         owner = torch.arange(len(x), device=device).repeat_interleave(pairs.shape[1])
         wanted = pairs.flatten()
+        spreads = _spreads(logits).to(device)
         solved: list[_Solution] = []
         for chosen in tqdm(
             torch.arange(len(owner), device=device).split(batch_size),
@@ -131,7 +135,7 @@ def smallest_perturbations(
                 x[owner[chosen]],
                 y[owner[chosen]],
                 wanted[chosen],
-                _scales(logits)[owner[chosen].cpu()].to(device),
+                spreads[owner[chosen]],
                 targets is not None,
             )
             solved += in_lockstep(
@@ -240,11 +244,12 @@ class _Passes:
         x: Tensor,
         labels: Tensor,
         wanted: Tensor,
-        scales: Tensor,
+        spreads: Tensor,
         targeted: bool,
     ) -> None:
         self._net, self._like, self._labels, self._wanted = net, x, labels, wanted
-        self._scales, self._targeted = scales, targeted
+        self._spreads, self._targeted = spreads, targeted
+        self._scales = 1 / spreads.clamp(_LEAST_SPREAD, 1.0)
         self.flat: list[Array] = list(x.flatten(1).double().cpu().numpy())
 
     def __call__(self, rows: Sequence[int], points: Sequence[Array]) -> list[_Value]:
@@ -269,17 +274,16 @@ class _Passes:
         kept = logits.gather(1, own)[:, 0]
         others = logits.scatter(1, own, -torch.inf).amax(dim=1)
         lead = kept - others if self._targeted else others - kept
-        spacing = torch.finfo(logits.dtype).eps * logits.abs().amax(dim=1)
-        return lead > (TIE * _ranges(logits)).maximum(_SPACINGS * spacing)
+        spacing = torch.finfo(logits.dtype).eps * kept.abs().maximum(others.abs())
+        return lead > (TIE * self._spreads[at]).maximum(_SPACINGS * spacing)
 
 
-def _ranges(logits: Tensor) -> Tensor:
-    return logits.amax(dim=1) - logits.amin(dim=1)
-
-
-def _scales(logits: Tensor) -> Tensor:
-    """Return by what each image's logits are multiplied, shape (N,)."""
-    return 1 / _ranges(logits).clamp(_LEAST_RANGE, 1.0)
+def _spreads(logits: Tensor) -> Tensor:
+    """Return how far the classes in play lie apart, of each image, shape (N,)."""
+    gaps = logits.amax(dim=1, keepdim=True) - logits
+    runner_up = gaps.sort(dim=1).values[:, 1:2]
+    in_play = (gaps <= _SWITCHED_OFF * runner_up) | (runner_up == 0)
+    return gaps.where(in_play, torch.zeros_like(gaps)).amax(dim=1)
 
 
 def _wrong_classes(

@@ -77,7 +77,8 @@ class SetObjective(Objective):
     Args:
         uncertainty_set: U; on a ``Point`` nothing is looked for.
         maximiser: how the worst input is looked for.
-        label_smoothing: share of the target spread evenly over all classes, in [0, 1).
+        label_smoothing: share of the target spread evenly over all classes, in [0, 1); of the descent's loss alone, for the
+            worst case of a smoothed loss may be an input that the net is surer of.
         inner_mode: mode of the net while anything but the descent's own loss is computed. In
             ``train`` mode, the authors' choice, running statistics of batch normalisation are
             left alone.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,12 +50,14 @@ class OperatorNormPenalty(Penalised):
                 "objective 'operator_norm' says nothing of a net with batch normalisation; "
                 "choose a net without, such as mnist_convnet"
             )
-        layers = [type(module) for module in net.modules() if isinstance(module, _LAYERS)]
-        unknown = {kind.__name__ for kind in layers if not issubclass(kind, _KNOWN_LAYERS)}
+        layers = [module for module in net.modules() if isinstance(module, _LAYERS)]
+        unknown = {type(each).__name__ for each in layers if not isinstance(each, _KNOWN_LAYERS)}
         if unknown or not layers:
             raise InputError(
                 f"objective 'operator_norm' has norms of Conv2d and Linear layers only; the net has {', '.join(sorted(unknown)) or 'none'}"
             )
+        for layer in layers:
+            _require_zeros_by_numbers(layer)
 
     def penalty(self, net: nn.Module, x: Tensor, generator: torch.Generator) -> Tensor:
         self.check(net)
@@ -127,13 +129,22 @@ def _linear_map(
     weight = layer.weight
     if isinstance(layer, nn.Linear):
         return (lambda x: functional.linear(x, weight)), (lambda y: y @ weight)
-    stride, padding, dilation = layer.stride, layer.padding, layer.dilation
-    if layer.padding_mode != "zeros" or isinstance(padding, str):
-        raise InputError("operator norms are known of convolutions with zero padding by numbers")
+    _require_zeros_by_numbers(layer)
+    stride, dilation = layer.stride, layer.dilation
+    padding = cast("tuple[int, int]", layer.padding)
     return (
         lambda x: functional.conv2d(x, weight, None, stride, padding, dilation, layer.groups),
         lambda y: conv2d_input(list(shape), weight, y, stride, padding, dilation, layer.groups),
     )
+
+
+def _require_zeros_by_numbers(layer: nn.Module) -> None:
+    if isinstance(layer, nn.Conv2d) and (
+        layer.padding_mode != "zeros" or isinstance(layer.padding, str)
+    ):
+        raise InputError(
+            f"objective 'operator_norm' has norms of convolutions with zero padding by numbers only; the net has {layer}"
+        )
 
 
 def _unit(vector: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def objectives_table(
         evaluations: see :func:`robustify.pipelines.evaluation.nodes.evaluate_net`, by net.
         curves: learning curve of each net, by net.
         attacks: see :func:`robustify.pipelines.objectives.nodes.attack_net`, by net.
-        clipping: see :func:`robustify.tangents.clipping_loss`, of the nets on a tangent set.
+        clipping: see :func:`robustify.tangents.clipping_loss`, of the nets on a tangent set whose steps are clipped.
         environment: of the run, e.g. ``base``.
 
     Returns:

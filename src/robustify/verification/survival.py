@@ -16,6 +16,7 @@ from tqdm import tqdm
 from robustify.answers import device_of, logits_of, pixels, require_tensors
 from robustify.attacks import Attack, AttackState, Progress, robust_accuracy
 from robustify.attacks.base import ball_in_box
+from robustify.attacks.evaluation import net_and_data_sha256
 from robustify.errors import InputError
 from robustify.fingerprint import VERIFICATION_CODE, fingerprint
 from robustify.limits import require_seed
@@ -108,7 +109,8 @@ def survive(
     ball = ball_in_box(uncertainty_set)
     require_radius_in_box(ball, images[0].numel())
     # each portion would be looked at only when its turn comes
-    checked_logits(net, images, labels, batch_size=batch_size)
+    logits = checked_logits(net, images, labels, batch_size=batch_size)
+    right = logits.argmax(dim=1) == labels.cpu()
     store = _Store(folder, _key(net, images, labels, attack, ball, batch_size, seed))
     found, begun = store.read()
     with tqdm(
@@ -116,17 +118,16 @@ def survive(
     ) as bar:
         for first in range(len(found), len(images), batch_size):
             portion = slice(first, first + batch_size)
+            chosen = (net, images[portion], labels[portion], attack, ball)
             started = time.perf_counter() - begun.seconds
+            elsewhere = int(found.survivors.sum()) if len(found) else 0
+            elsewhere += int(right[portion.stop :].sum())
             state = robust_accuracy(
-                net,
-                images[portion],
-                labels[portion],
-                attack,
-                ball,
+                *chosen,
                 batch_size=batch_size,
                 seed=seed + first,
-                state=_state(begun, ball, seed + first, images) if begun.standing else None,
-                on_progress=partial(_show, bar, found),
+                state=_state(begun, *chosen, seed + first) if begun.standing else None,
+                on_progress=partial(_show, bar, elsewhere),
                 on_attack_end=partial(_store_begun, store, found, started),
                 show_progress=False,
             ).state
@@ -140,9 +141,8 @@ def _store_begun(store: _Store, found: Survival, started: float, state: AttackSt
     store.write(found, _survival(state, started))
 
 
-def _show(bar: tqdm[Any], found: Survival, progress: Progress) -> None:
-    before = int(found.survivors.sum()) if len(found) else 0
-    bar.set_postfix(attack=progress.attack, standing=before + progress.standing)
+def _show(bar: tqdm[Any], elsewhere: int, progress: Progress) -> None:
+    bar.set_postfix(attack=progress.attack, standing=elsewhere + progress.standing)
 
 
 def _survival(state: AttackState, started: float) -> Survival:
@@ -151,12 +151,22 @@ def _survival(state: AttackState, started: float) -> Survival:
     )
 
 
-def _state(begun: Survival, ball: NormBall, seed: int, images: Tensor) -> AttackState:
+def _state(
+    begun: Survival,
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    attack: Attack,
+    ball: NormBall,
+    seed: int,
+) -> AttackState:
     # of examples already found nothing but their number counts, and that is in the masks
     return AttackState(
         norm=ball.name,
         radius=ball.radius,
         seed=seed,
+        net_and_data=net_and_data_sha256(net, images, labels),
+        options={part.name: part.options() for part in attack.parts(ball)},
         standing=dict(begun.standing),
         adversarial=torch.empty((0, *images.shape[1:])),
         source=torch.empty(0, dtype=torch.int64),
@@ -183,18 +193,13 @@ def _key(
     settings = {
         "net": [str(net), tensors_sha256({**net.state_dict(), **answers})],
         "data": tensors_sha256({"images": images, "labels": labels}),
-        "attack": [[part.name, _options(part)] for part in attack.parts(ball)],
+        "attack": [[part.name, part.options()] for part in attack.parts(ball)],
         "ball": [ball.name, ball.radius],
         "batch_size": batch_size,
         "seed": seed,
         "device": device_of(net).type,
     }
     return fingerprint(settings, VERIFICATION_CODE)
-
-
-def _options(attack: Attack) -> dict[str, str]:
-    options = {name: repr(value) for name, value in vars(attack).items()}
-    return {"kind": type(attack).__qualname__, **options}
 
 
 class _Store:

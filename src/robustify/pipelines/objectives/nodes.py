@@ -140,7 +140,7 @@ def compare_objectives(
         measured: every net as trained, then every net's evaluation, learning curve and accuracies
             under attack, then what clipping took off the plane of each net in ``clipped``.
         nets: names of the nets, in order.
-        clipped: names of the nets on a tangent set.
+        clipped: names of the nets on a tangent set whose steps are clipped.
     """
     from robustify.reporting.comparison import objectives_figure, objectives_table
 

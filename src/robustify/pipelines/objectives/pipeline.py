@@ -6,16 +6,14 @@ from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
-from robustify.configuration import BASELINE, TANGENT_SET, Experiment
+from robustify.configuration import BASELINE, TANGENT_SET, Experiment, Net
 from robustify.pipelines.objectives.nodes import attack_net, compare_objectives, measure_clipping
 
 
 def create_pipeline(experiment: str, parameters: Experiment) -> Pipeline:
     """Return the comparison of all nets of an experiment, those of ``objectives`` included."""
     nets = {name: parameters.all_nets[name] for name in parameters.nets_with("objectives.nets")}
-    clipped = tuple(
-        name for name, (_, net) in nets.items() if net.uncertainty_set.name == TANGENT_SET
-    )
+    clipped = tuple(name for name, (_, net) in nets.items() if _is_clipped(net))
     return sum(
         (
             *(attack(experiment, name, group="objectives") for name in nets),
@@ -24,6 +22,11 @@ def create_pipeline(experiment: str, parameters: Experiment) -> Pipeline:
         ),
         Pipeline([]),
     )
+
+
+def _is_clipped(net: Net) -> bool:
+    options = net.uncertainty_set.model_dump()
+    return options["name"] == TANGENT_SET and options.get("step") != "unclipped"
 
 
 def attack(experiment: str, name: str, *, group: str, output: str = "robustness") -> Pipeline:
