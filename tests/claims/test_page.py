@@ -203,6 +203,8 @@ def test_the_page_in_the_repository_is_that_of_the_stored_results(tmp_path: Path
         ("docs/results/mnist_readings.csv", "net,step\nl2,literal\n", "lacks the columns adversarial_set_accuracy, norm"),
         ("docs/results/mnist_smallest_perturbations.csv", "images\n3\n", "lacks the columns net"),
         ("docs/results/mnist_paper_first_epochs.csv", "net,test_accuracy\nl2,0.3\n", "lacks the columns epoch, loss, seconds"),
+        ("docs/results/mnist_watched_nets.csv", "net,epoch\nl2,1\n", "lacks the columns held_out_accuracy, held_out_fgsm_accuracy"),
+        ("data/07_model_output/mnist/l2/learning_curve.csv", "", "isn't a table"),
         ("data/07_model_output/mnist/paper/l2/learning_curve.csv", "", "isn't a table"),
         ("data/08_reporting/mnist/objectives.csv", "", "isn't a table"),
         ("data/08_reporting/mnist/across_seeds/summary.json", "{", "isn't readable"),

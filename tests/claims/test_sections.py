@@ -203,6 +203,38 @@ def test_first_epochs_are_shown_until_the_settings_are_run_in_full(
     assert heading not in make_page(data, docs).read_text()
 
 
+def test_what_the_watch_saw_is_shown_and_outlasts_the_data(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    data, docs = tmp_path / "data", tmp_path / "docs"
+    store(data, "mnist", summary, details)
+    alone = make_page(data, docs).read_text()
+    seen = "epoch,loss,test_accuracy,seconds,overfits,kept,held_out_accuracy,held_out_fgsm_accuracy,held_out_pgd_accuracy\n"
+    curves = {
+        "single": "1,2,0.4,60,False,True,0.9,0.7,0.65\n2,1,0.5,60,True,False,0.9,0.95,0.015\n",
+        "strong": "1,2,0.4,60,False,False,0.8,0.5,0.4\n2,1,0.5,60,False,True,0.85,0.55,0.52\n",
+    }
+    for net, rows in curves.items():
+        path = data / "07_model_output/mnist" / net / "learning_curve.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(seen + rows)
+    page = make_page(data, docs).read_text()
+    heading = "## MNIST: catastrophic overfitting, watched"
+    section = page.partition(heading)[2].partition("\n## ")[0]
+    assert page.replace(heading + section + "\n", "") == alone
+    assert "--pipeline=mnist_robust --namespaces=mnist.single,mnist.strong`" in section
+    assert "| single | 2 | 1 | 1 | 90.0 | 70.0 | 65.0 | 1.5 to 65.0 |" in section
+    assert "| strong | 2 | 0 | 2 | 85.0 | 55.0 | 52.0 | 40.0 to 52.0 |" in section
+    assert "(results/mnist_watched_nets.png)" in section
+    assert (docs / "results/mnist_watched_nets.png").stat().st_size > 10_000
+    # of a net that is trained anew the newer counts, of others what is stored
+    path.write_text(seen + curves["single"])
+    (data / "07_model_output/mnist/single/learning_curve.csv").unlink()
+    renewed = make_page(data, docs).read_text()
+    assert "| single | 2 | 1 | 1 | 90.0 | 70.0 | 65.0 | 1.5 to 65.0 |" in renewed
+    assert "| strong | 2 | 1 | 1 | 90.0 | 70.0 | 65.0 | 1.5 to 65.0 |" in renewed
+
+
 def test_flagged_nets_are_marked(
     tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
 ) -> None:

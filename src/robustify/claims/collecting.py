@@ -12,21 +12,25 @@ from matplotlib.figure import Figure
 
 from robustify.claims.beginnings import beginnings_of
 from robustify.claims.loading import DETAILS, PARTS, read_part
-from robustify.claims.sections.figures import STRONG_ATTACKS
+from robustify.claims.sections.figures import STRONG_ATTACKS, WATCHED_NETS
 from robustify.claims.tables import (
     BEGINNING,
     DISTANCES,
     OBJECTIVES,
     READINGS,
+    WATCHED,
     parse_table,
+    read_table,
     require_columns,
 )
+from robustify.claims.watched import watched_nets
 from robustify.errors import InputError
 from robustify.files.atomic import replacing
 from robustify.fingerprint import configuration_sha256
 from robustify.reporting import seed_figures
 from robustify.reporting.strong_attacks import strong_attacks
 from robustify.reporting.titles import COMPLETE, experiment_title
+from robustify.reporting.watched_nets import watched_figure
 from robustify.verified_results import key_of
 
 
@@ -46,8 +50,10 @@ def collect(data: Path, results: Path) -> None:
         for name, curves in beginnings_of(folder).items():
             if not (results / f"{folder.name}_{name}.json").is_file():
                 write(results / f"{folder.name}_{name}{BEGINNING}.csv", curves.to_csv(index=False))
+        _gather_watched(folder, results / f"{folder.name}{WATCHED}.csv")
     for path in sorted(results.glob(f"*{DETAILS}.json")):
         _draw_seeds(path, results)
+        _draw_watched(path, results)
 
 
 def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> None:
@@ -79,6 +85,20 @@ def _copy_seeds(folder: Path, results: Path, name: str, environment: str) -> Non
             continue
         with replacing(results / f"{name}_{figure.name}") as temporary:
             shutil.copyfile(figure, temporary)
+
+
+def _gather_watched(models: Path, copy: Path) -> None:
+    seen = watched_nets(models, read_table(copy, WATCHED))
+    if seen is not None:
+        write(copy, seen.to_csv(index=False))
+
+
+def _draw_watched(path: Path, results: Path) -> None:
+    details, name = read_part(path, PARTS["details"]), path.stem.removesuffix(DETAILS)
+    seen = read_table(results / f"{name}{WATCHED}.csv", WATCHED)
+    if seen is not None:
+        title = f"{experiment_title(details)}: one step against several"
+        _save(watched_figure(seen, title), results / f"{name}_{WATCHED_NETS}")
 
 
 def _draw_seeds(path: Path, results: Path) -> None:

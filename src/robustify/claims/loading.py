@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from robustify.claims.paper import PAPER_TABLES
-from robustify.claims.sections.figures import CAPTIONS, STRONG_ATTACKS
+from robustify.claims.sections.figures import CAPTIONS, STRONG_ATTACKS, WATCHED_NETS
 from robustify.claims.stored import Beginning, Stored
-from robustify.claims.tables import BEGINNING, DISTANCES, OBJECTIVES, READINGS, read_table
+from robustify.claims.tables import BEGINNING, DISTANCES, OBJECTIVES, READINGS, WATCHED, read_table
 from robustify.errors import InputError
 from robustify.files.stated import read_json
 from robustify.reporting.titles import COMPLETE
@@ -51,10 +51,11 @@ def load(results: Path) -> list[Stored]:
             objectives=read_table(results / f"{name}{OBJECTIVES}.csv", OBJECTIVES),
             readings=read_table(results / f"{name}{READINGS}.csv", READINGS),
             distances=read_table(results / f"{name}{DISTANCES}.csv", DISTANCES),
+            watched=read_table(results / f"{name}{WATCHED}.csv", WATCHED),
             figures=tuple(
                 f"{RESULTS}/{path.name}"
                 for path in sorted(results.glob(f"{name}_*.png"))
-                if path.name.removeprefix(f"{name}_") in {*CAPTIONS, STRONG_ATTACKS}
+                if path.name.removeprefix(f"{name}_") in {*CAPTIONS, STRONG_ATTACKS, WATCHED_NETS}
             ),
         )
         for name in names

@@ -20,6 +20,7 @@ from robustify.claims.sections import (
     survival,
     transfer,
     verdicts,
+    watched,
 )
 from robustify.claims.stored import Beginning, Stored
 from robustify.reporting.titles import COMPLETE
@@ -69,6 +70,7 @@ def render(
         *(readings.section(one) for one in stored),
         *(distances.section(one) for one in stored),
         survival.section(verified, stored),
+        *(watched.section(one) for one in stored),
         *(other_settings.section(one, decided) for one in others),
         *(beginning.section(one) for one in beginnings),
         *(figures.section(one) for one in stored),

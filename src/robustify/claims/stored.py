@@ -29,6 +29,7 @@ class Stored:
         objectives: see :func:`robustify.reporting.comparison.objectives_table`, if it was made.
         readings: see :func:`robustify.reporting.readings.readings_table`, if it was made.
         distances: see :func:`robustify.reporting.distances.distances_table`, if it was made.
+        watched: see :func:`robustify.claims.watched.watched_nets`, if a net was watched.
         figures: file names, relative to the page.
     """
 
@@ -38,6 +39,7 @@ class Stored:
     objectives: pd.DataFrame | None = None
     readings: pd.DataFrame | None = None
     distances: pd.DataFrame | None = None
+    watched: pd.DataFrame | None = None
     figures: tuple[str, ...] = ()
 
     @property

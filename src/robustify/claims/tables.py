@@ -13,10 +13,11 @@ OBJECTIVES = "_objectives"
 READINGS = "_readings"
 DISTANCES = "_smallest_perturbations"
 BEGINNING = "_first_epochs"
+WATCHED = "_watched_nets"
 
 # what the page takes of each
-_COLUMNS = {
-    OBJECTIVES: {
+COLUMNS: dict[str, tuple[str, ...]] = {
+    OBJECTIVES: (
         "net",
         "objective",
         "options",
@@ -25,8 +26,8 @@ _COLUMNS = {
         "test_accuracy",
         "adversarial_set_accuracy",
         "pgd_images",
-    },
-    READINGS: {
+    ),
+    READINGS: (
         "net",
         "norm",
         "step",
@@ -34,9 +35,18 @@ _COLUMNS = {
         "set_size",
         "test_accuracy",
         "adversarial_set_accuracy",
-    },
-    DISTANCES: {"net"},
-    BEGINNING: {"net", "epoch", "loss", "test_accuracy", "seconds"},
+    ),
+    DISTANCES: ("net",),
+    BEGINNING: ("net", "epoch", "loss", "test_accuracy", "seconds"),
+    WATCHED: (
+        "net",
+        "epoch",
+        "overfits",
+        "kept",
+        "held_out_accuracy",
+        "held_out_fgsm_accuracy",
+        "held_out_pgd_accuracy",
+    ),
 }
 
 
@@ -76,7 +86,7 @@ def require_columns(table: pd.DataFrame, path: Path, kind: str) -> None:
     Raises:
         InputError: naming the file and what it lacks.
     """
-    if lacking := _COLUMNS[kind] - set(table.columns):
+    if lacking := set(COLUMNS[kind]) - set(table.columns):
         raise InputError(f"{path} lacks the columns {', '.join(sorted(lacking))}; make it again")
     if table.empty:
         raise InputError(f"{path} has no nets; make it again")

@@ -21,7 +21,7 @@ def section(one: Stored) -> str:
         [
             f"## {one.title}: how far the nearest wrong answer is",
             "Szegedy's attack (Eq. 1) on the first test images of each net: box-constrained L-BFGS with a search over c. Norms "
-            "are l2, of the images that the net has right, and what an attack finds bounds the distance from above, more loosely for nets of very small or large logits; `mean_distortion` is Szegedy et al.'s "
+            "are l2, of the images that the net has right, and what an attack finds bounds the distance from above; `mean_distortion` is Szegedy et al.'s "
             f"sqrt(Σ Δ² / pixels). Command: `kedro run --pipeline={one.name}_smallest_perturbations`{longer}",
             markdown_table(
                 shown, [[str(row[name]) for name in shown] for row in table.to_dict("records")]

@@ -8,8 +8,9 @@ from robustify.claims.rules.cost import uneven
 from robustify.claims.stored import Stored
 
 LEARNING_CURVES = "learning_curves.png"
-# stands with what it is of, not among the others
+# stand with what they are of, not among the others
 STRONG_ATTACKS = "strong_attacks.png"
+WATCHED_NETS = "watched_nets.png"
 CAPTIONS = {
     "accuracy_versus_epsilon.png": "Accuracy under one step against each net's own weights: l∞ (Figs. 3, 6), and l2 and l1, which the paper leaves out. Steps stay in the "
     "pixel box.",
