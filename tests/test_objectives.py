@@ -233,7 +233,7 @@ def test_the_worst_input_is_that_of_the_plain_loss_where_labels_are_smoothed(gen
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(6, 2)).double()
     x, labels = torch.full((4, 1, 2, 3), 0.5).double(), torch.tensor([0, 1, 0, 1])
-    net[1].bias.data = torch.tensor([9.0, -9.0])
+    net[1].bias.data = torch.tensor([2.0, -2.0]).double()
     smoothed = make("worst_case", {"name": "linf", "radius": 0.1}, label_smoothing=0.5)
     worst = smoothed.worst_input(net, x, labels, generator)
     # surer than smoothed labels ask for, of the first class: the smoothed loss would rise on the way to still surer answers

@@ -76,6 +76,11 @@ def test_what_cannot_be_measured_is_refused_by_name(linear_net, pictures) -> Non
         ):
             with pytest.raises(InputError, match=complaint):
                 measure()
+    far = make_uncertainty_set("l2", radius=1000)
+    with pytest.raises(
+        InputError, match=r"uncertainty_sets\['l2'\].radius is 1000.*only .* across"
+    ):
+        attack(linear_net, *pictures, {"l2": far})
     linear_net.linear.bias.data[1] = float("inf")
     for measure in (
         lambda: predict(linear_net, images),
@@ -90,11 +95,6 @@ def test_what_cannot_be_measured_is_refused_by_name(linear_net, pictures) -> Non
         attack(linear_net, *pictures, {"foo": ball})
     with pytest.raises(InputError, match=r"uncertainty_sets\['point'\] is no norm ball"):
         attack(linear_net, *pictures, {"point": make_uncertainty_set("point")})
-    far = make_uncertainty_set("l2", radius=1000)
-    with pytest.raises(
-        InputError, match=r"uncertainty_sets\['l2'\].radius is 1000.*only .* across"
-    ):
-        attack(linear_net, *pictures, {"l2": far})
 
 
 def test_a_net_of_half_precision_is_measured_but_not_attacked(linear_net, pictures) -> None:

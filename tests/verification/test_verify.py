@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from tqdm import tqdm
 
 from robustify.attacks import (
     ApgdCrossEntropy,
@@ -50,6 +52,10 @@ class Interrupted(Attack):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Interrupted)
 
+    def options(self) -> dict[str, str]:
+        # the same attack to the state file: how often it has been called isn't part of what it does
+        return {"name": self._attack.name}
+
     def run(self, net, x, labels, uncertainty_set, *, generator):
         self.portions += 1
         if self.portions == self._at:
@@ -83,12 +89,8 @@ def test_one_step_is_the_steepest_one(problem: Problem) -> None:
 
 @pytest.mark.parametrize("at", [1, 3, 6])
 def test_a_killed_attack_goes_on_with_the_portion_it_was_at(
-    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+    problem: Problem, tmp_path: Path, at: int
 ) -> None:
-    # the same attack to the state file: how often it has been called isn't part of what it does
-    monkeypatch.setattr(
-        "robustify.verification.survival._options", lambda attack: {"name": attack.name}
-    )
     attack, chosen = Pgd(steps=3, restarts=2), (problem.net, problem.images, problem.labels)
     whole = survive(*chosen, Interrupted(attack, 0), BALL, batch_size=7, seed=3)
     options = {"batch_size": 7, "seed": 3, "folder": tmp_path}
@@ -103,6 +105,21 @@ def test_a_killed_attack_goes_on_with_the_portion_it_was_at(
     idle = Interrupted(attack, 1)
     assert survive(*chosen, idle, BALL, **options).right == whole.right
     assert idle.portions == 0, "what is done isn't done again"
+
+
+def test_images_whose_turn_has_not_come_are_shown_as_standing(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr(tqdm, "set_postfix", lambda bar, **words: said.append(words))
+    attack = Pgd(steps=3)
+    chosen = (problem.net, problem.images, problem.labels, attack, BALL)
+    left = survive(*chosen, batch_size=7, seed=3).survivors
+    right = problem.net(problem.images.float() / 255).argmax(dim=1) == problem.labels
+    done = [7, 14, 21, 28, 35, 40]
+    shown = [words["standing"] for words in said if "attack" in words]
+    assert shown == [int(left[:end].sum() + right[end:].sum()) for end in done]
+    assert shown[0] > 30
 
 
 def test_an_attack_of_several_parts_goes_on_with_the_part_it_was_at(
