@@ -74,7 +74,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--attack", action="append", choices=list(AUTHORS_ATTACKS))
     parser.add_argument("--queries", type=int, help="of the Square Attack, if not 5000")
     parser.add_argument("--targets", type=int, help="target classes, if not the standard ones")
-    parser.add_argument("--together", action="store_true", help="one attack after the other")
+    parser.add_argument("--together", action="store_true", help="one after the other, too")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
@@ -94,7 +94,7 @@ def read_net(path: Path, architecture: str) -> nn.Module:
 def compare(
     net: nn.Module, images: Tensor, labels: Tensor, ball: NormBall, arguments: argparse.Namespace
 ) -> dict[str, list[int]]:
-    """Print the number of images that each attack alone (or all in a row) leaves standing.
+    """Print the number of images that each attack alone (and all in a row, if asked for) leaves standing.
 
     Returns:
         By attack, the images that the authors' code leaves standing.
@@ -110,7 +110,9 @@ def compare(
             part.queries = arguments.queries
         if isinstance(part, ApgdTargeted | FabTargeted) and arguments.targets:
             part.target_classes = arguments.targets
-    runs: list[list[Attack]] = [parts] if arguments.together else [[part] for part in parts]
+    runs: list[list[Attack]] = [[part] for part in parts]
+    if arguments.together:
+        runs.append(parts)
     for run in runs:
         begin = time.perf_counter()
         ours = robust_accuracy(
@@ -125,7 +127,7 @@ def compare(
         middle = time.perf_counter()
         theirs = run_authors(net, images, labels, ball, run, arguments)
         end = time.perf_counter()
-        name = "all" if arguments.together else run[0].name
+        name = "all" if run is parts else run[0].name
         mine = ours.state.still_standing
         print(
             f"{name:<14}{int(mine.sum()):>8}{middle - begin:>8.1f}{int(theirs.sum()):>10}"
