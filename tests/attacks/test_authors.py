@@ -56,12 +56,12 @@ def test_as_many_images_stand_as_under_the_authors_code(setting: str, real_mnist
     assert int((mine != theirs).sum()) <= 0.02 * COUNT
 
 
-@pytest.mark.parametrize("name", ["apgd_ce", "apgd_t", "fab_t", "square"])
-@pytest.mark.parametrize("setting", EXPECTATIONS["standing"])
-def test_each_attack_by_itself_leaves_what_the_authors_leaves(
+@pytest.mark.parametrize("name", ["fab_t", "square"])
+@pytest.mark.parametrize("setting", ["linf=0.14", "l2=1.5"])
+def test_the_last_attacks_by_themselves_leave_what_the_authors_leave(
     setting: str, name: str, real_mnist
 ) -> None:
-    # in a row, a weak attack would hide behind those before it
+    # in a row, they would hide behind those before them if they were weak
     ball = ball_of(setting)
     theirs = left_by_the_authors(setting, name)
     (attack,) = (part for part in standard_attacks(ball) if part.name == name)
