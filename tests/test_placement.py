@@ -46,7 +46,12 @@ def test_seed_0_stays_where_it_was_and_another_seed_has_its_own_files() -> None:
     for name in outputs - {"mnist.training_data", "mnist.test_data"}:
         here, there = path_of(catalog, name), path_of(home, name)
         assert here == there.replace("/mnist", "/mnist/seed_7", 1), name
-    for name in ("mnist.training_data", "mnist.test_data", "mnist.neighbours", "mnist.transfer"):
+    for name in (
+        "mnist.training_data",
+        "mnist.test_data",
+        "mnist.neighbours",
+        "mnist.across_seeds",
+    ):
         assert path_of(catalog, name) == path_of(home, name)
     # the other experiment has its own seed
     assert path_of(catalog, "cifar.l2.model") == "data/06_models/cifar/l2.safetensors"
@@ -69,7 +74,7 @@ def test_settings_with_a_folder_stand_beside_the_others() -> None:
     # another seed of it
     _, other = catalog_of(folder="paper", seed=3)
     assert path_of(other, "mnist.l2.model") == "data/06_models/mnist/paper/seed_3/l2.safetensors"
-    assert path_of(other, "mnist.transfer") == path_of(catalog, "mnist.transfer")
+    assert path_of(other, "mnist.across_seeds") == path_of(catalog, "mnist.across_seeds")
 
 
 @pytest.mark.parametrize("folder", ["l2", "seed_1", "figures", "../elsewhere", "Paper", ""])

@@ -23,7 +23,6 @@ DATA = (
 )
 # what all seeds of the same settings have in common
 OF_ALL_SEEDS = (
-    "{experiment}.transfer",
     "{experiment}.across_seeds",
     "{experiment}.across_seeds_details",
     "{experiment}.across_seeds_figures",

@@ -52,6 +52,13 @@ def measured_of(seeds: tuple[int, ...]) -> dict[tuple[int, str, str], Any]:
                 "sets": {"l2": {"radius": 1.0}},
             },
         )
+        found[seed, "", "transfer"] = {
+            "seed": seed,
+            "images": 100,
+            "sets": {"l2": {"radius": 1.0}},
+            # and one that all seeds have in common
+            "net_sha256": {**{net: f"{net} {seed}" for net in NETS}, "flat": "flat"},
+        }
         for net in NETS:
             share = RIGHT[net] / 100 - 0.01 * seed
             robust = {"name": net, "radius": 0.5}
@@ -118,9 +125,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def gathered(measured: dict[tuple[int, str, str], Any]) -> tuple[dict, dict]:
-    return gather(
-        labels=LABELS, test_data_sha256="test", transfer={}, settings=SETTINGS, measured=measured
-    )
+    return gather(labels=LABELS, test_data_sha256="test", settings=SETTINGS, measured=measured)
 
 
 def test_the_details_are_those_stored() -> None:
@@ -195,7 +200,6 @@ def test_what_is_null_or_the_default_anyway_refuses_no_seed(key: str, value: obj
     _, details = gather(
         labels=LABELS,
         test_data_sha256="test",
-        transfer={},
         settings=settings,
         measured=measured_of((0, 1)),
     )
@@ -208,7 +212,6 @@ def test_a_part_of_the_test_data_is_refused() -> None:
         gather(
             labels=LABELS,
             test_data_sha256="test",
-            transfer={},
             settings=settings,
             measured=measured_of((0,)),
         )
@@ -365,13 +368,24 @@ def test_what_was_measured_of_an_earlier_net_is_refused(
         gathered(measured)
 
 
-def test_transfer_between_earlier_nets_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"net_sha256/l2": "l2 0"}, "transfer was measured with another l2 of seed 1"),
+        ({"net_sha256/flat": "another"}, "transfer of seed 1 was measured with other"),
+        ({"sets/l2": {"radius": 2.0}}, "transfer of seed 1 was measured with other"),
+        ({"images": 50}, "transfer of seed 1 was measured with other"),
+    ],
+)
+def test_transfer_of_other_nets_or_balls_is_refused(changes: dict[str, Any], told: str) -> None:
     measured = measured_of((0, 1))
-    # the net of another experiment isn't among those that are gathered
-    transfer = {"seed": 1, "net_sha256": {"l2": "l2 1", "paper": "another"}}
-    arguments = {"labels": LABELS, "test_data_sha256": "test", "settings": SETTINGS}
-    details = gather(**arguments, transfer=transfer, measured=measured)[1]
-    assert details["transfer"] == transfer
-    transfer["net_sha256"]["l2"] = "l2 0"
-    with pytest.raises(InputError, match="transfer was measured with another l2 of seed 1"):
-        gather(**arguments, transfer=transfer, measured=measured)
+    details = gathered(measured)[1]
+    assert [transfer["seed"] for transfer in details["transfers"]] == [0, 1]
+    for path, value in changes.items():
+        *parents, key = path.split("/")
+        place = measured[1, "", "transfer"]
+        for parent in parents:
+            place = place[parent]
+        place[key] = value
+    with pytest.raises(InputError, match=told):
+        gathered(measured)

@@ -81,18 +81,20 @@ def details() -> dict[str, Any]:
                 "flipped_of_exhaustive_by_candidates": 2,
             }
         ],
-        "transfer": {
-            "seed": 0,
-            "images": 1000,
-            "architectures": dict.fromkeys(NETS, "mnist_convnet"),
-            "sets": {"l2": {"radius": 1.5}},
-            "matrix": {
-                "l2": {
-                    row: {column: cell(50, 20, 1e-5) for column in NETS if column != row}
-                    for row in NETS
-                }
-            },
-        },
+        "transfers": [
+            {
+                "seed": 0,
+                "images": 1000,
+                "architectures": dict.fromkeys(NETS, "mnist_convnet"),
+                "sets": {"l2": {"radius": 1.5}},
+                "matrix": {
+                    "l2": {
+                        row: {column: cell(50, 20, 1e-5) for column in NETS if column != row}
+                        for row in NETS
+                    }
+                },
+            }
+        ],
         "paper": {
             "adversarial_set_size": 1203,
             "nets": {"l2": {"test_accuracy": 0.9928, "adversarial_set_accuracy": 0.7655}},

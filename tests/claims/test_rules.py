@@ -16,7 +16,7 @@ from .stored import cell, decide, lose, paired, put
 def test_transfer_to_other_architectures_counts_apart(
     summary: dict[str, Any], details: dict[str, Any]
 ) -> None:
-    transfer = details["transfer"]
+    (transfer,) = details["transfers"]
     transfer["architectures"]["linf"] = "fully_connected"
     for row in ("baseline", "control", "l2"):
         transfer["matrix"]["l2"][row]["linf"] = cell(50, 2, 0.5)
@@ -35,6 +35,21 @@ def test_transfer_to_other_architectures_counts_apart(
         "50 examples a net, tried 3 times; 0 times they fool more often than their originals do; "
         "accuracy on them 96.00 %, on their originals 100.00 %",
     ]
+
+
+def test_examples_transfer_where_they_do_in_every_seed(
+    summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    again = copy.deepcopy(details["transfers"][0])
+    details["transfers"].append(again)
+    (found,) = decide("C6", summary, details)
+    assert found.holds
+    assert "tried 24 times; 24 times they fool" in found.measured
+    again["matrix"]["l2"]["linf"]["control"] = cell(70, 2, 0.5)
+    assert [(finding.subject.partition(":")[0], finding.holds, finding.measured.partition(";")[0]) for finding in decide("C6", summary, details)] == [
+        ("l2 examples of baseline, control, l2", True, "50 examples a net, tried 18 times"),
+        ("l2 examples of linf", False, "50 to 70 examples a net, tried 6 times"),
+    ]  # fmt: skip
 
 
 def test_all_claims_hold_where_the_numbers_say_so(
@@ -83,7 +98,7 @@ def test_all_claims_hold_where_the_numbers_say_so(
         ("C4", "details", "nets/linf/curves/test_accuracy", [[0.9, 0.98, 0.99]], "in part"),
         ("C5", "details", "single_pixel/0/flipped", 0, "not held"),
         ("C5", "details", "single_pixel", [], "not measured"),
-        ("C6", "details", "transfer/matrix/l2/linf/l2", cell(50, 2, 0.5), "in part"),
+        ("C6", "details", "transfers/0/matrix/l2/linf/l2", cell(50, 2, 0.5), "in part"),
         # ahead, but by no more than chance; not ahead; ahead by example alone
         ("C7", "details", "best_on_adversarial_set/l2/0/p_value", 0.5, "held where decided"),
         ("C7", "details", "best_on_adversarial_set/l2/0/difference", -0.1, "in part"),
@@ -256,7 +271,7 @@ def test_less_than_a_control_of_another_start_cant_be_told(
 def test_transfer_says_nothing_of_poor_classifiers(
     summary: dict[str, Any], details: dict[str, Any]
 ) -> None:
-    transfer = details["transfer"]
+    (transfer,) = details["transfers"]
     transfer["architectures"]["linf"] = "fully_connected"
     for row in ("baseline", "control", "l2"):
         # the others have all of linf's originals right, it has few of theirs

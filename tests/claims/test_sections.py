@@ -16,7 +16,7 @@ from robustify.claims.stored import Stored
 from robustify.significance import over_seeds
 from robustify.verification.gates import EDITION
 
-from .stored import NETS, lose, store
+from .stored import NETS, cell, lose, store
 
 
 def test_curves_against_seconds_that_are_not_the_nets_say_so(
@@ -38,13 +38,39 @@ def test_curves_against_seconds_that_are_not_the_nets_say_so(
 def test_transfer_says_how_good_the_nets_are(
     tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
 ) -> None:
-    details["transfer"]["architectures"]["linf"] = "fully_connected"
-    details["transfer"]["accuracy"] = {**dict.fromkeys(NETS, 0.9), "linf": 0.4}
+    (transfer,) = details["transfers"]
+    transfer["architectures"]["linf"] = "fully_connected"
+    transfer["accuracy"] = {**dict.fromkeys(NETS, 0.9), "linf": 0.4}
     store(tmp_path / "data", "mnist", summary, details)
     page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
     assert (
         "l2 mnist_convnet (90.0 % of these images right), linf fully_connected (40.0 % of" in page
     )
+
+
+def test_transfer_is_shown_as_means_over_seeds(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    (transfer,) = details["transfers"]
+    transfer["architectures"]["linf"] = "fully_connected"
+    transfer["accuracy"] = dict.fromkeys(NETS, 0.9)
+    transfer["net_sha256"] = {net: f"{net} 0" for net in NETS}
+    again = copy.deepcopy(transfer) | {"seed": 1, "accuracy": dict.fromkeys(NETS, 0.8)}
+    again["net_sha256"] = {**dict.fromkeys(NETS, "another"), "linf": "linf 0"}
+    fooled = {"baseline": 28, "control": 35, "linf": 7}
+    again["matrix"]["l2"]["l2"] = {net: cell(70, count, 0.0) for net, count in fooled.items()}
+    nothing = {**cell(1, 0, 1.0), "examples": 0, "accuracy": None, "original_accuracy": None}
+    again["matrix"]["l2"]["control"] = dict.fromkeys(("baseline", "l2", "linf"), nothing)
+    details["transfers"].append(again)
+    store(tmp_path / "data", "mnist", summary, details)
+    page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
+    assert "Seeds 0, 1, the first 1,000 test images" in page
+    # 60 % of 50 and 90 or 50 % of 70 examples; a seed without examples has no say
+    assert "| l2 (60) | 60.0 (100.0) | 55.0 (100.0) | 0 (100) | 75.0 (100.0) |" in page
+    assert "| control (25) | 60.0 (100.0) | 0 (100) | 60.0 (100.0) | 60.0 (100.0) |" in page
+    assert "linf fully_connected (85.0 % of these images right)." in page
+    assert "The same in every seed, trained once: linf." in page
+    assert "more than one seed: transfer" not in page
 
 
 def test_three_seeds_show_as_three(

@@ -32,7 +32,7 @@ SMALL = {
 # for side-by-side tables an epoch is enough; bounds need two to prove anything
 ONE_EPOCH = {
     "objectives": (
-        "mixed", "vat", "tangent", "manifold_tangent", "jacobian", "operator_norm", "fed_back",
+        "mixed", "vat", "tangent", "tangent_unclipped", "manifold_tangent", "jacobian", "operator_norm", "fed_back",
     ),
     "readings": ("l1_unclipped", "l1_literal", "l2_unclipped", "l2_literal", "linf_unclipped"),
 }  # fmt: skip
@@ -223,9 +223,11 @@ def test_objectives_and_readings_stand_side_by_side(project: Project, runs: dict
         for name in ("objectives", "readings")
     )
     assert list(objectives.index)[5:] == [
-        "mixed", "vat", "tangent", "manifold_tangent", "jacobian", "operator_norm", "interval_bound", "fed_back",
+        "mixed", "vat", "tangent", "tangent_unclipped", "manifold_tangent", "jacobian", "operator_norm",
+        "interval_bound", "fed_back",
     ]  # fmt: skip
-    assert (objectives["adversarial_training_images"] > 0).tolist() == [False] * 12 + [True]
+    assert (objectives["adversarial_training_images"] > 0).tolist() == [False] * 13 + [True]
+    assert objectives.index[objectives["clipped_length"] != ""].tolist() == ["tangent"]
     assert set(readings["step"]) == {"box_aware", "literal", "unclipped"}
     for table in (objectives, readings):
         assert set(table.columns) >= {"failed_gates", "pgd_0.1", "pgd_0.2"}
@@ -407,13 +409,14 @@ def test_another_seed_leaves_the_first_alone_and_both_are_gathered(
         for key in ("test_accuracy", "adversarial_set_accuracy"):
             expected = [results["nets"][net][key] for results in each]
             assert measured[key]["values"] == pytest.approx(expected)
-    transfer = json.loads((folder / "details.json").read_text())["transfer"]
-    # and nets that were trained for this alone
-    assert set(transfer["accuracy"]) == set(transfer["architectures"]) > set(summary["nets"])
-    # of the first images only, so near to what the whole test set gives
-    for net in summary["nets"]:
-        expected = each[0]["nets"][net]["test_accuracy"]
-        assert transfer["accuracy"][net] == pytest.approx(expected, abs=0.05)
+    transfers = json.loads((folder / "details.json").read_text())["transfers"]
+    for transfer, results in zip(transfers, each, strict=True):
+        # and nets that were trained for this alone
+        assert set(transfer["accuracy"]) == set(transfer["architectures"]) > set(summary["nets"])
+        # of the first images only, so near to what the whole test set gives
+        for net in summary["nets"]:
+            expected = results["nets"][net]["test_accuracy"]
+            assert transfer["accuracy"][net] == pytest.approx(expected, abs=0.05)
     assert {path.name for path in (folder / "figures").glob("*.png")} == {
         "accuracy_versus_epsilon.png",
         "adversarial_set.png",

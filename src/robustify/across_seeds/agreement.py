@@ -15,7 +15,6 @@ Key = tuple[int, str, str]
 
 def require_agreement(
     measured: Mapping[Key, Any],
-    transfer: Mapping[str, Any],
     settings: Mapping[str, Any],
     *,
     seeds: list[int],
@@ -27,7 +26,6 @@ def require_agreement(
 
     Args:
         measured: by seed, net (empty of what belongs to no net) and kind.
-        transfer: see :func:`robustify.pipelines.seeds.nodes.measure_transfer`.
         settings: the experiment's parameters.
         seeds: of the experiment.
         nets: of each seed.
@@ -41,7 +39,7 @@ def require_agreement(
         for net in nets:
             _check_data(measured, (seed, net), test_data_sha256)
             _check_alike(measured, (seed, net), (seeds[0], net))
-    _check_transfer(measured, transfer)
+        _check_transfer(measured, seed, nets, first=seeds[0])
     _check_training(measured, seeds, nets, settings, images=images)
 
 
@@ -75,14 +73,27 @@ def _check_data(measured: Mapping[Key, Any], place: tuple[int, str], test_data_s
             )
 
 
-def _check_transfer(measured: Mapping[Key, Any], transfer: Mapping[str, Any]) -> None:
-    """Refuse a transfer matrix of other nets than are stored now, those of other experiments left aside."""
-    for net, sha256 in transfer.get("net_sha256", {}).items():
-        now = measured.get((transfer["seed"], net, "evaluation"), {}).get("weights_sha256", sha256)
-        if sha256 != now:
+def _check_transfer(measured: Mapping[Key, Any], seed: int, nets: list[str], *, first: int) -> None:
+    """Refuse a transfer matrix of other nets than are stored now, or one that was made otherwise than the first seed's."""
+    transfer, other = (measured[one, "", "transfer"] for one in (seed, first))
+    for net in nets:
+        if transfer["net_sha256"][net] != measured[seed, net, "evaluation"]["weights_sha256"]:
             raise InputError(
-                f"transfer was measured with another {net} of seed {transfer['seed']} than is stored; measure again with the whole pipeline"
+                f"transfer was measured with another {net} of seed {seed} than is stored; measure again with the whole pipeline"
             )
+    # nets that no seed has of its own are the same for all
+    alike = [
+        (
+            one["images"],
+            one["sets"],
+            {net: sha256 for net, sha256 in one["net_sha256"].items() if net not in nets},
+        )
+        for one in (transfer, other)
+    ]
+    if alike[0] != alike[1]:
+        raise InputError(
+            f"transfer of seed {seed} was measured with other across_seeds.transfer or other nets than that of seed {first}; measure again with the whole pipeline"
+        )
 
 
 def _check_alike(

@@ -19,7 +19,6 @@ def gather(
     *,
     labels: npt.NDArray[np.int64],
     test_data_sha256: str,
-    transfer: Mapping[str, Any],
     settings: Mapping[str, Any],
     measured: Mapping[Key, Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -28,7 +27,6 @@ def gather(
     Args:
         labels: true classes of the test images, shape (N,).
         test_data_sha256: of the test data.
-        transfer: see :func:`robustify.pipelines.seeds.nodes.measure_transfer`.
         settings: the experiment's parameters.
         measured: by seed, net (empty of what belongs to no net) and kind.
 
@@ -40,7 +38,6 @@ def gather(
     nets = list(dict.fromkeys(net for _, net, _ in measured if net))
     require_agreement(
         measured,
-        transfer,
         settings,
         seeds=seeds,
         nets=nets,
@@ -82,7 +79,7 @@ def gather(
             for seed in seeds
             if (seed, "", "single_pixel") in measured
         ],
-        "transfer": dict(transfer),
+        "transfers": [measured[seed, "", "transfer"] for seed in seeds],
         "paper": settings["paper"],
     }
     summary = summarise(seeds, on_test_set, on_stored_set, sources)

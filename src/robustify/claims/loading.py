@@ -28,7 +28,7 @@ PARTS = {
         "nets",
         "best_on_adversarial_set",
         "single_pixel",
-        "transfer",
+        "transfers",
         "paper",
     },
 }

@@ -8,53 +8,49 @@ from typing import Any
 from robustify.claims.rules.base import SIGNIFICANCE, Claim, Finding
 from robustify.claims.rules.wording import percent
 
+Cell = Mapping[str, Any]
+
 # of the originals, below which a net is no classifier whose answers to examples say anything
 FEW_RIGHT = 0.5
 
 
 def examples_transfer(summary: Mapping[str, Any], details: Mapping[str, Any]) -> list[Finding]:
-    """C6: every net on every other's examples, against their originals; other architectures apart."""
-    architectures = details["transfer"]["architectures"]
+    """C6: every net on every other's examples, against their originals, in every seed; other architectures apart."""
+    transfers = details["transfers"]
     found = []
-    for norm, matrix in details["transfer"]["matrix"].items():
+    for norm, rows in transfers[0]["matrix"].items():
         for alike in (True, False):
-            tried = {
-                row: {
-                    net: cell
-                    for net, cell in columns.items()
-                    if cell["examples"] and (architectures[net] == architectures[row]) == alike
-                }
-                for row, columns in matrix.items()
-            }
             to = f"nets of {'the same' if alike else 'another'} architecture"
-            told = {
-                row: [cell for net, cell in cells.items() if not _few_right(matrix, row, net)]
-                for row, cells in tried.items()
-            }
-            for fooling in (True, False):
-                chosen = {
-                    row: cells
-                    for row, cells in told.items()
-                    if cells and all(map(_fooled, cells)) == fooling
-                }
-                if chosen:
-                    found.append(_transferred(norm, chosen, to, holds=fooling))
-            untold = {
-                row: [cell for net, cell in cells.items() if _few_right(matrix, row, net)]
-                for row, cells in tried.items()
-            }
-            if any(untold.values()):
-                found.append(
-                    _transferred(
-                        norm, {row: cells for row, cells in untold.items() if cells}, to, holds=None
-                    )
-                )
+            told: dict[bool | None, dict[str, list[Cell]]] = {True: {}, False: {}, None: {}}
+            for row in rows:
+                telling, silent = _tried(transfers, norm, row, alike=alike)
+                if telling:
+                    told[all(map(_fooled, telling))][row] = telling
+                if silent:
+                    told[None][row] = silent
+            found += [
+                _transferred(norm, chosen, to, holds=holds)
+                for holds, chosen in told.items()
+                if chosen
+            ]
     return found
 
 
-def _few_right(
-    matrix: Mapping[str, Mapping[str, Mapping[str, Any]]], row: str, column: str
-) -> bool:
+def _tried(
+    transfers: Sequence[Mapping[str, Any]], norm: str, row: str, *, alike: bool
+) -> tuple[list[Cell], list[Cell]]:
+    """Return how nets of all seeds took a row's examples: those that tell something, and those that don't."""
+    telling: list[Cell] = []
+    silent: list[Cell] = []
+    for transfer in transfers:
+        architectures, matrix = transfer["architectures"], transfer["matrix"][norm]
+        for column, cell in matrix[row].items():
+            if cell["examples"] and (architectures[column] == architectures[row]) == alike:
+                (silent if _few_right(matrix, row, column) else telling).append(cell)
+    return telling, silent
+
+
+def _few_right(matrix: Mapping[str, Mapping[str, Cell]], row: str, column: str) -> bool:
     """Return whether one of two nets has hardly any of the other's originals right."""
     # None where a net has no examples
     shares = (cell["original_accuracy"] for cell in (matrix[row][column], matrix[column][row]))
@@ -62,10 +58,10 @@ def _few_right(
 
 
 def _transferred(
-    norm: str, rows: Mapping[str, Sequence[Mapping[str, Any]]], to: str, *, holds: bool | None
+    norm: str, rows: Mapping[str, Sequence[Cell]], to: str, *, holds: bool | None
 ) -> Finding:
     cells = [cell for row in rows.values() for cell in row]
-    sizes = sorted({row[0]["examples"] for row in rows.values()})
+    sizes = sorted({cell["examples"] for cell in cells})
     examples = " to ".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
     fooled = sum(map(_fooled, cells))
     return Finding(
@@ -82,7 +78,7 @@ def _transferred(
     )
 
 
-def _fooled(cell: Mapping[str, Any]) -> bool:
+def _fooled(cell: Cell) -> bool:
     return bool(cell["fooled"] > cell["mended"] and cell["p_value"] < SIGNIFICANCE)
 
 
@@ -96,6 +92,6 @@ CLAIM = Claim(
     "Adversarial examples transfer between nets (the paper cites this and doesn't measure it).",
     "The examples of a net count if every other net gets more of them wrong than of their originals, "
     f"McNemar's p < {SIGNIFICANCE}; nets of other architectures count apart. Two nets of which one has less than {100 * FEW_RIGHT:.0f} % of the other's originals "
-    "right decide nothing. All nets are of one seed.",
+    "right decide nothing. Nets of one seed are tried on each other's, and it must be so in every seed.",
     examples_transfer,
 )

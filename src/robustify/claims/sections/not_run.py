@@ -74,7 +74,7 @@ def _attacks_not_run(one: Stored, verified: Sequence[Mapping[str, Any]]) -> Iter
 
 def _not_measured_of_seeds(one: Stored) -> Iterator[str]:
     """Yield what gathering over seeds could have measured and didn't."""
-    transfer, seeds = one.details["transfer"], one.summary["seeds"]
+    transfer, seeds = one.details["transfers"][0], one.summary["seeds"]
     if absent := [norm for norm in ("l1", "l2", "linf") if norm not in transfer["matrix"]]:
         yield f": transfer of {' and '.join(absent)} examples: `{one.name}.across_seeds.transfer.sets`"
     if len(seeds) < WANTED_SEEDS:
@@ -108,7 +108,7 @@ def _of_one_seed(
         "one net under each objective": one.objectives is not None,
         "the readings of Eq. 11": one.readings is not None,
         "Szegedy's attack": one.distances is not None,
-        "transfer between nets": True,
+        "transfer between nets": len(one.details["transfers"]) == 1,
         "strong attacks in full": len(_not_attacked(one, verified)) < len(one.summary["nets"]),
         f"the settings of `conf/{AUTHORS}`": any(
             len(other.summary["seeds"]) == 1 for other in under_authors

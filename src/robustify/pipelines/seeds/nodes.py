@@ -110,7 +110,7 @@ def measure_transfer(
         transfer: see :class:`robustify.configuration.Transfer`.
         device: ``auto``, ``cpu`` or ``cuda``.
         models: the nets.
-        seed: of the nets.
+        seed: of the experiment's nets.
         nets: their names, in order.
 
     Raises:
@@ -153,7 +153,6 @@ def measure_transfer(
 
 def gather_across_seeds(
     test_data: Tensors,
-    transfer: dict[str, Any],
     settings: dict[str, Any],
     *measured: Any,
     keys: tuple[tuple[int, str, str], ...],
@@ -162,7 +161,6 @@ def gather_across_seeds(
 
     Args:
         test_data: ``images`` and ``labels``.
-        transfer: see :func:`measure_transfer`.
         settings: the experiment's parameters.
         measured: data sets of the seeds.
         keys: seed, net (empty of what belongs to no net) and kind of each of them, in order.
@@ -175,7 +173,6 @@ def gather_across_seeds(
     return gather(
         labels=test_data.tensors["labels"].numpy(),
         test_data_sha256=test_data.provenance["tensors_sha256"],
-        transfer=transfer,
         settings=settings,
         measured=dict(zip(keys, measured, strict=True)),
     )

@@ -35,7 +35,7 @@ def create_pipeline(experiment: str, parameters: Experiment) -> Pipeline:
                 for seed in parameters.seeds
                 if parameters.across_seeds and parameters.across_seeds.single_pixel
             ),
-            _transfer(experiment, parameters),
+            *(_transfer(experiment, seed, parameters) for seed in parameters.seeds),
             _gather(experiment, parameters),
         ),
         Pipeline([]),
@@ -89,8 +89,8 @@ def _count_flips(experiment: str, seed: int) -> Pipeline:
     )
 
 
-def _transfer(experiment: str, parameters: Experiment) -> Pipeline:
-    seed, own = parameters.seeds[0], tuple(parameters.nets)
+def _transfer(experiment: str, seed: int, parameters: Experiment) -> Pipeline:
+    own = tuple(parameters.nets)
     others = tuple(parameters.across_seeds.transfer.nets) if parameters.across_seeds else ()
     nets = (*own, *others)
     models = {
@@ -106,8 +106,8 @@ def _transfer(experiment: str, parameters: Experiment) -> Pipeline:
                 name="measure_transfer",
             ),
         ],
-        namespace=experiment,
-        inputs=models,
+        namespace=f"{experiment}.seed_{seed}",
+        inputs={**models, "test_data": f"{experiment}.test_data"},
         parameters={
             "params:transfer": f"params:{experiment}.across_seeds.transfer",
             "params:device": f"params:{experiment}.device",
@@ -127,7 +127,7 @@ def _gather(experiment: str, parameters: Experiment) -> Pipeline:
         [
             Node(
                 update_wrapper(gather, gather_across_seeds),
-                ["test_data", "transfer", "params:settings", *measured],
+                ["test_data", "params:settings", *measured],
                 ["across_seeds", "across_seeds_details"],
                 name="gather_seeds",
             ),
@@ -152,7 +152,7 @@ def _keys(parameters: Experiment) -> tuple[Key, ...]:
     kinds = ["predictions", "steps", "evaluation", "learning_curve"]
     if parameters.verification.brief:
         kinds.append("verification")
-    of_seed = ["adversarial_set"]
+    of_seed = ["adversarial_set", "transfer"]
     if parameters.across_seeds and parameters.across_seeds.single_pixel:
         of_seed.append("single_pixel")
     return tuple(
