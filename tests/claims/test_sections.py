@@ -207,6 +207,27 @@ def test_objectives_of_the_complete_data_are_shown(
     ) in page
 
 
+def test_what_clipping_takes_off_the_tangent_plane_is_told(
+    tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
+) -> None:
+    store(tmp_path / "data", "mnist", summary, details)
+    table = pd.DataFrame(
+        {
+            "net": ["l2", "clipped", "free"], "objective": "worst_case", "options": "", "uncertainty_set": ["l2", "tangent", "tangent"], "radius": 1.2,
+            "test_accuracy": 99.0, "adversarial_set_accuracy": 50.0, "pgd_0.1": 70.0, "pgd_images": 2000, "environment": "base", "failed_gates": "",
+            "clipped_length": [None, 0.84, None], "off_plane": [None, 0.41, None],
+        }
+    )  # fmt: skip
+    table.to_csv(tmp_path / "data/08_reporting/mnist/objectives.csv", index=False)
+    page = make_page(tmp_path / "data", tmp_path / "docs").read_text()
+    assert (
+        "clipped: its steps are clipped to the pixel box. What is left of one has 84 % of the radius for its length, and 41 % of"
+        in page
+    )
+    assert "free: its steps stay on the tangent plane and may leave the pixel box" in page
+    assert "\nl2: its steps" not in page
+
+
 def test_first_epochs_are_shown_until_the_settings_are_run_in_full(
     tmp_path: Path, summary: dict[str, Any], details: dict[str, Any]
 ) -> None:

@@ -32,7 +32,8 @@ SMALL = {
 # for side-by-side tables an epoch is enough; bounds need two to prove anything
 ONE_EPOCH = {
     "objectives": (
-        "mixed", "vat", "tangent", "tangent_unclipped", "manifold_tangent", "jacobian", "operator_norm", "fed_back",
+        "projected_gradient", "mixed", "vat", "tangent", "tangent_unclipped", "manifold_tangent", "jacobian", "operator_norm",
+        "fed_back",
     ),
     "readings": ("l1_unclipped", "l1_literal", "l2_unclipped", "l2_literal", "linf_unclipped"),
 }  # fmt: skip
@@ -223,10 +224,11 @@ def test_objectives_and_readings_stand_side_by_side(project: Project, runs: dict
         for name in ("objectives", "readings")
     )
     assert list(objectives.index)[5:] == [
-        "mixed", "vat", "tangent", "tangent_unclipped", "manifold_tangent", "jacobian", "operator_norm",
-        "interval_bound", "fed_back",
+        "projected_gradient", "mixed", "vat", "tangent", "tangent_unclipped", "manifold_tangent", "jacobian",
+        "operator_norm", "interval_bound", "fed_back",
     ]  # fmt: skip
-    assert (objectives["adversarial_training_images"] > 0).tolist() == [False] * 13 + [True]
+    assert (objectives["adversarial_training_images"] > 0).tolist() == [False] * 14 + [True]
+    assert objectives.loc["projected_gradient", "options"] == "steps=5"
     assert objectives.index[objectives["clipped_length"] != ""].tolist() == ["tangent"]
     assert set(readings["step"]) == {"box_aware", "literal", "unclipped"}
     for table in (objectives, readings):

@@ -13,7 +13,7 @@ from robustify.configuration import WORST_CASE
 from robustify.levels import size_label
 from robustify.reporting.shares import percent
 
-# what tells a net's objective apart but isn't its name or its set
+# what doesn't tell a net's objective or maximiser apart from others of the same name
 _NOT_OPTIONS = ("name", "label_smoothing", "inner_mode")
 _SERIES = {
     "test_accuracy": ("#222222", "o"),
@@ -35,7 +35,7 @@ def objectives_table(
     """Return a row a net: what it minimised and what that bought.
 
     Args:
-        settings: ``objective``, ``uncertainty_set`` and training data of each net, by net.
+        settings: ``objective``, ``uncertainty_set``, ``maximiser`` and training data of each net, by net.
         evaluations: see :func:`robustify.pipelines.evaluation.nodes.evaluate_net`, by net.
         curves: learning curve of each net, by net.
         attacks: see :func:`robustify.pipelines.objectives.nodes.attack_net`, by net.
@@ -52,7 +52,7 @@ def objectives_table(
             {
                 "net": net,
                 "objective": about["objective"].get("name", WORST_CASE),
-                "options": _options(about["objective"]),
+                "options": _options({**about["objective"], **about["maximiser"]}),
                 "uncertainty_set": about["uncertainty_set"]["name"],
                 "radius": evaluation["radius"],
                 "adversarial_training_images": about["training_data"].get("adversarial_images", 0),
@@ -132,10 +132,8 @@ def attacked_columns(table: pd.DataFrame) -> list[str]:
     return [name for name in columns if name.startswith("pgd_") and name != "pgd_images"]
 
 
-def _options(objective: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{name}={value}" for name, value in objective.items() if name not in _NOT_OPTIONS
-    )
+def _options(named: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in named.items() if name not in _NOT_OPTIONS)
 
 
 def _shades(count: int) -> list[Any]:

@@ -17,8 +17,8 @@ _AUTHORS_NOT_RUN = f": the authors' settings, `conf/{AUTHORS}`, in full: `kedro 
 
 
 _OF_THE_PAPER = (
-    "Of what the paper names: Eq. 10 by projected gradient with `conf/base`'s recipe (`NAME.nets.NET.maximiser.name=projected_gradient`), and by L-BFGS, which isn't built; "
-    "Eq. 13 by steps that leave the pixel box; the contractive penalty layer by layer (`jacobian` is the whole net's); transfer between nets that were trained on different images"
+    "Of what the paper names: Eq. 10 by L-BFGS in training, which isn't built; "
+    "the contractive penalty layer by layer (`jacobian` is the whole net's); transfer between nets that were trained on different images"
 )
 
 

@@ -10,6 +10,7 @@ from robustify.claims.markdown import markdown_table
 from robustify.claims.sections.rows import rows_of_nets
 from robustify.claims.stored import Stored
 from robustify.reporting.comparison import attacked_columns, heading
+from robustify.uncertainty import TangentBall
 
 
 def section(one: Stored) -> str:
@@ -35,8 +36,10 @@ def section(one: Stored) -> str:
 
 def _remarks(table: pd.DataFrame) -> Iterator[str]:
     """Yield what the columns of the table don't show."""
-    for row in table.to_dict("records"):
-        if not pd.isna(row.get("clipped_length", float("nan"))):
+    for row in table[table["uncertainty_set"] == TangentBall.name].to_dict("records"):
+        if pd.isna(row.get("clipped_length")):
+            yield f"{row['net']}: its steps stay on the tangent plane and may leave the pixel box (Eqs. 12, 13)."
+        else:
             yield (
                 f"{row['net']}: its steps are clipped to the pixel box. What is left of one has {100 * row['clipped_length']:.0f} % of the radius for its "
                 f"length, and {100 * row['off_plane']:.0f} % of that stands at right angles to the tangent plane (Eqs. 12, 13)."
