@@ -48,7 +48,6 @@ def distances_table(found: Mapping[str, Tensors], *, environment: str) -> pd.Dat
                 else None,
                 "environment": environment,
                 # tables of earlier versions haven't the column: their perturbations go past the border
-                "ending": "at the border",
             }
         )
     return pd.DataFrame(rows)
