@@ -389,3 +389,6 @@ def test_transfer_of_other_nets_or_balls_is_refused(changes: dict[str, Any], tol
         place[key] = value
     with pytest.raises(InputError, match=told):
         gathered(measured)
+    del measured[1, "", "transfer"]["net_sha256"]
+    with pytest.raises(InputError, match="transfer was measured with another baseline of seed 1"):
+        gathered(measured)

@@ -76,8 +76,10 @@ def _check_data(measured: Mapping[Key, Any], place: tuple[int, str], test_data_s
 def _check_transfer(measured: Mapping[Key, Any], seed: int, nets: list[str], *, first: int) -> None:
     """Refuse a transfer matrix of other nets than are stored now, or one that was made otherwise than the first seed's."""
     transfer, other = (measured[one, "", "transfer"] for one in (seed, first))
+    # those of earlier versions don't say whose they are
+    tried = transfer.get("net_sha256", {})
     for net in nets:
-        if transfer["net_sha256"][net] != measured[seed, net, "evaluation"]["weights_sha256"]:
+        if tried.get(net) != measured[seed, net, "evaluation"]["weights_sha256"]:
             raise InputError(
                 f"transfer was measured with another {net} of seed {seed} than is stored; measure again with the whole pipeline"
             )
