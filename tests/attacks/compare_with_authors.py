@@ -2,7 +2,7 @@
 
 Not a test: it needs a checkout of https://github.com/fra31/auto-attack and a stored net. Example:
 
-    python -m tests.attacks.compare_with_authors --checkout /tmp/auto-attack \
+    python -m tests.attacks.compare_with_authors --checkout PATH/auto-attack \
         --net data/06_models/mnist/linf.safetensors --images 100 --norm linf=0.1 --norm l2=1
 """
 

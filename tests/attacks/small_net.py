@@ -2,7 +2,7 @@
 
 The net is made anew by ``python -m tests.attacks.small_net``, the expected answers by
 
-    python -m tests.attacks.compare_with_authors --checkout /tmp/auto-attack --small-net --images 400 --batch-size 400 \
+    python -m tests.attacks.compare_with_authors --checkout PATH/auto-attack --small-net --images 400 --batch-size 400 \
         --norm linf=0.14 --norm l2=1.5 --norm l1=7.0 --together --store tests/attacks/data/authors.json
 """
 

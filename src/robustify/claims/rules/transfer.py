@@ -92,6 +92,6 @@ CLAIM = Claim(
     "Adversarial examples transfer between nets (the paper cites this and doesn't measure it).",
     "The examples of a net count if every other net gets more of them wrong than of their originals, "
     f"McNemar's p < {SIGNIFICANCE}; nets of other architectures count apart. Two nets of which one has less than {100 * FEW_RIGHT:.0f} % of the other's originals "
-    "right decide nothing. Nets of one seed are tried on each other's, and it must be so in every seed.",
+    "right decide nothing. Nets of one seed are tried on each other's, and it must be so in every seed that was tried.",
     examples_transfer,
 )
