@@ -7,6 +7,7 @@ import re
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from .conftest import PROJECT
@@ -172,3 +173,20 @@ def test_what_is_said_of_strong_attacks_is_what_is_stored() -> None:
         left["cifar", net, "linf", usual]["all_attacks_accuracy"]
         for net in ("baseline", "control", "l2", "linf")
     )
+
+
+def test_what_is_said_of_objectives_is_what_is_stored() -> None:
+    table = pd.read_csv(PROJECT / "docs/results/mnist_objectives.csv").set_index("net")
+    fed, single, several = (table.loc[net] for net in ("fed_back", "linf", "projected_gradient"))
+    readme = " ".join(README.split())
+    assert (
+        f"has {fed['adversarial_set_accuracy']:.1f} % of the set right and {fed['pgd_0.1']:.1f} % of 2,000 test images"
+        in readme
+    )
+    assert f"has {fed['adversarial_set_accuracy']:.2f}, and {fed['pgd_0.1']:.1f} of the first 2,000" in FINDINGS  # fmt: skip
+    assert f"keeps {several['pgd_0.2']:.1f} instead of" in FINDINGS
+    assert f"({several['test_accuracy']} against {single['test_accuracy']})" in FINDINGS
+    for column in ("test_accuracy", "adversarial_set_accuracy", "pgd_0.1"):
+        told = f"{{:.{2 if column == 'test_accuracy' else 1}f}}"
+        for net in ("tangent", "tangent_unclipped"):
+            assert told.format(table.loc[net, column]) in FINDINGS
