@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from robustify.verification.examination import examine
 from robustify.verification.gates import GateError
 
 from ..attacks.conftest import Problem, make_problem
+from ..conftest import PROJECT
 from ..fakes import NotFinite, Probabilities, Rounding
 
 BALL = LinfBall(radius=0.06)
@@ -482,3 +484,22 @@ def test_of_equally_many_steps_the_strongest_counts(
     left = {row["attack"]: row["accuracy"] for row in found["measured"] if row["epsilon"] == 0.06}
     said = [gate for gate in found["gates"] if gate["gate"] == "more_steps_never_help"][-1]
     assert said["measured"] == {"10": min(left["short"], left["long"]), "20": left["longer"]}
+
+
+def test_the_page_on_gates_names_every_one_that_is_asked(problem: Problem) -> None:
+    page = (PROJECT / "docs/sanity_gates.md").read_text()
+    rows = [row.split("|")[1] for row in page.splitlines() if row.startswith("| `")]
+    named = {gate for row in rows for gate in re.findall(r"`(\w+)`", row)}
+    attacks = {"pgd": Pgd(steps=2), "longer": Pgd(steps=5), "apgd": ApgdCrossEntropy(steps=10)}
+    asked = set()
+    for net in (problem.net, FarTrap(problem.net, problem.images)):
+        found = verify(
+            net,
+            problem.images,
+            problem.labels,
+            plan(attacks=attacks),
+            source=make_problem(classes=5).net,
+            seed=0,
+        )
+        asked |= {gate["gate"] for gate in found["gates"]}
+    assert asked == named
