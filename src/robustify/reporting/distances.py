@@ -28,7 +28,7 @@ def distances_table(found: Mapping[str, Tensors], *, environment: str) -> pd.Dat
         ``net``, ``images``, ``test_accuracy`` on them and ``flipped``, the share of the others' labels that the attack
         flipped, in per cent; of the images that the net has right, ``median_norm`` (l2, pixel units of the [0, 1] scale;
         infinite where most don't flip), and over those that flip ``mean_norm`` and ``mean_distortion``, which is
-        Szegedy et al.'s sqrt(Σ Δ² / pixels); ``environment``, and ``ending``, where perturbations end.
+        Szegedy et al.'s sqrt(Σ Δ² / pixels); and ``environment``.
     """
     rows = []
     for net, perturbations in found.items():
@@ -47,8 +47,6 @@ def distances_table(found: Mapping[str, Tensors], *, environment: str) -> pd.Dat
                 if len(flipped)
                 else None,
                 "environment": environment,
-                # tables of earlier versions haven't the column: their perturbations go past the border
-                "ending": "at the border",
             }
         )
     return pd.DataFrame(rows)

@@ -11,18 +11,13 @@ def section(one: Stored) -> str:
     table = one.distances
     if table is None:
         return ""
-    shown = [column for column in table.columns if column not in ("environment", "ending")]
-    longer = (
-        ""
-        if "ending" in table.columns
-        else ". **Older than the code:** these perturbations go past the border; the command now shortens them along themselves to end at it."
-    )
+    shown = [column for column in table.columns if column != "environment"]
     return "\n\n".join(
         [
             f"## {one.title}: how far the nearest wrong answer is",
             "Szegedy's attack (Eq. 1) on the first test images of each net: box-constrained L-BFGS with a search over c. Norms "
             "are l2, of the images that the net has right, and what an attack finds bounds the distance from above; `mean_distortion` is Szegedy et al.'s "
-            f"sqrt(Σ Δ² / pixels). Command: `kedro run --pipeline={one.name}_smallest_perturbations`{longer}",
+            f"sqrt(Σ Δ² / pixels). Command: `kedro run --pipeline={one.name}_smallest_perturbations`",
             markdown_table(
                 shown, [[str(row[name]) for name in shown] for row in table.to_dict("records")]
             ),
